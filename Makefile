@@ -1,0 +1,55 @@
+# Countersign. Needs make and Python 3.11 or later; everything else is installed into .venv and var/.
+#
+#   make run     the server, with a database and a broker of its own (DATABASE_URL, REDIS_URL: yours)
+#   make demo    the same with a made-up company in it
+#   make test    all tests          make lint    all static checks         make bench   the measurements
+#   make lock    resolve the dependencies again        make clean   remove what can be made again
+
+SHELL := /bin/sh
+VENV ?= .venv
+PY := $(VENV)/bin/python
+
+# The first Python that is new enough; the system's plain one otherwise, which then says what is missing.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$name -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && exit; \
+	done; echo python3)
+
+LOCK := $(PY) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--custom-compile-command 'make lock' pyproject.toml
+
+.DEFAULT_GOAL := run
+.PHONY: run demo test lint bench lock clean runtime dev
+
+runtime dev:
+	@command -v $(PYTHON) >/dev/null || { echo "✗ There is no $(PYTHON). Install Python 3.11 or later." >&2; exit 1; }
+	@$(PYTHON) config/environment.py $@ $(VENV)
+
+run: runtime
+	@exec $(PY) manage.py run
+
+demo: export COUNTERSIGN_DEMO = 1
+demo: runtime
+	@exec $(PY) manage.py run
+
+test: dev
+	@exec $(PY) -m pytest $(ARGS)
+
+lint: dev
+	@echo "· ruff"; $(PY) -m ruff check . && $(PY) -m ruff format --check .
+	@echo "· mypy"; $(PY) -m mypy
+	@echo "· import-linter"; $(VENV)/bin/lint-imports
+	@echo "· djlint"; $(PY) -m djlint --lint --quiet templates
+
+bench: dev
+	@exec $(PY) -m bench $(ARGS)
+
+lock: dev
+	@echo "· Resolving the dependencies; ARGS='--upgrade' takes newer versions"
+	@$(LOCK) $(ARGS) --output-file config/locks/runtime.txt
+	@$(LOCK) $(ARGS) --group pyproject.toml:dev --constraint config/locks/runtime.txt --output-file config/locks/dev.txt
+	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--custom-compile-command 'make lock' $(ARGS) --group pyproject.toml:installer --output-file config/locks/installer.txt
+
+clean:
+	@rm -rf $(VENV) $(VENV).lock var/test .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@echo "Removed the environment, the caches and the tests' data. What you entered is still in var/."

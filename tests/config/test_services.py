@@ -1,0 +1,22 @@
+from django.core.cache import cache
+from django.db import connection
+import pytest
+
+from tests.services import redis_url_of_this_worker
+
+
+@pytest.mark.django_db
+def test_tests_run_on_postgresql_with_a_role_that_is_no_superuser() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolsuper, current_setting('server_version_num')::int >= 150000 FROM pg_roles WHERE rolname = current_user")
+        assert cursor.fetchone() == (False, True)
+
+
+def test_the_cache_answers() -> None:
+    cache.set("greeting", "hello")
+    assert cache.get("greeting") == "hello"
+
+
+def test_parallel_workers_have_a_redis_database_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw2")
+    assert redis_url_of_this_worker("redis://:secret@127.0.0.1:6379/0") == "redis://:secret@127.0.0.1:6379/3"

@@ -1,0 +1,48 @@
+"""What holds for every test: browser tests need a browser, and say so loudly where there is none."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests import browser
+
+SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+_left_out = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave browser tests out where no browser is; with REQUIRE_BROWSER=1 its absence is an error."""
+    wanted = [item for item in items if item.get_closest_marker("browser")]
+    if not wanted or browser.chromium():
+        return
+    if os.environ.get("REQUIRE_BROWSER") == "1":
+        raise pytest.UsageError(
+            "REQUIRE_BROWSER=1, but no Chromium was found. Install it (apt install chromium) or name it: CHROMIUM=/path"
+        )
+    items[:] = [item for item in items if item not in wanted]
+    config.hook.pytest_deselected(items=wanted)
+    config.stash[_left_out] = len(wanted)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not browser.chromium():
+        terminalreporter.section("BROWSER TESTS DID NOT RUN", sep="!", red=True, bold=True)
+        terminalreporter.line("No Chromium was found. Install it (apt install chromium) or name it: CHROMIUM=/path")
+    if not SHARED_DATA.is_dir():
+        terminalreporter.section("REAL PROPOSALS WERE NOT REPLAYED", sep="!", yellow=True, bold=True)
+        terminalreporter.line("There is no ../shared/data beside this directory, so tests used the samples in tests/ only.")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's path, for Playwright's `executable_path`."""
+    path = browser.chromium()
+    assert path is not None, "browser tests are left out where no browser is"
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path | None:
+    """Recorded proposals of real agents, or None on a machine that has none; the closing lines then say so."""
+    return SHARED_DATA if SHARED_DATA.is_dir() else None

@@ -1,0 +1,9 @@
+"""The real settings on the tests' own servers. What differs from production is listed here and nowhere else."""
+
+from tests import services
+
+services.prepare()
+
+from config.settings import *  # noqa: E402, F403  the environment has to be set before it is read
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a test suite makes hundreds of people
