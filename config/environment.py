@@ -67,10 +67,13 @@ def _is_current(kind: str, venv: Path) -> bool:
     """The dev lock file holds every runtime package at the same version, so its stamp counts for both."""
     if (venv / ".unfinished").exists() or not (venv / "bin" / "python").exists():
         return False
-    return any(
-        _stamp(enough, venv).is_file() and _stamp(enough, venv).read_text(encoding="utf-8") == _fingerprint(enough)
-        for enough in {kind, "dev"}
-    )
+    return any(matches(enough, venv) for enough in {kind, "dev"})
+
+
+def matches(kind: str, venv: Path) -> bool:
+    """Whether what was installed last is what the lock file says now."""
+    stamp = _stamp(kind, venv)
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == _fingerprint(kind)
 
 
 def _stamp(kind: str, venv: Path) -> Path:
@@ -78,10 +81,7 @@ def _stamp(kind: str, venv: Path) -> Path:
 
 
 def _fingerprint(kind: str) -> str:
-    """Changes with the lock file and with the Python that the environment was made from."""
-    digest = hashlib.sha256((LOCKS / f"{kind}.txt").read_bytes())
-    digest.update(sys.version.encode())
-    return digest.hexdigest()
+    return hashlib.sha256((LOCKS / f"{kind}.txt").read_bytes()).hexdigest()
 
 
 def _check_room(venv: Path) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from config.embedded.account import account_for
-from config.embedded.errors import ServiceError
+from config.problem import Problem
 from config.embedded.postgres import Postgres
 from config.embedded.valkey import Valkey
 
@@ -50,7 +50,7 @@ class Layout:
         return self.var / "log"
 
     def create(self) -> None:
-        """Raises ServiceError, with the remedy, where the directory cannot be made or written."""
+        """Raises Problem, with the remedy, where the directory cannot be made or written."""
         try:
             self.var.mkdir(parents=True, exist_ok=True)
             for directory in (self.run, self.log):
@@ -58,13 +58,13 @@ class Layout:
             with tempfile.TemporaryFile(dir=self.run):
                 pass
         except OSError as error:
-            raise ServiceError(
+            raise Problem(
                 f"The data directory {self.var} cannot be written ({error.strerror}). "
                 "Give it to the user who runs Countersign, or set COUNTERSIGN_VAR to a directory of yours."
             ) from error
 
 
-__all__ = ["Layout", "ServiceError", "Services", "ensure", "remove", "stop"]
+__all__ = ["Layout", "Problem", "Services", "ensure", "remove", "stop"]
 
 _memberships: dict[Path, IO[str]] = {}
 
@@ -72,7 +72,7 @@ _memberships: dict[Path, IO[str]] = {}
 def ensure(var: Path) -> Services:
     """Start what the environment does not name and is not running yet; the services stay up until this process ends.
 
-    Raises ServiceError, whose text is a sentence for the person at the terminal.
+    Raises Problem, whose text is a sentence for the person at the terminal.
     """
     var = var.resolve()
     layout = Layout(var)

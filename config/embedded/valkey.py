@@ -17,7 +17,7 @@ from pathlib import Path
 
 from config import processes
 from config.embedded.account import Account, open_path
-from config.embedded.errors import ServiceError, last_lines
+from config.problem import Problem, last_lines
 
 _HOST = "127.0.0.1"
 _PORTS = range(20000, 32000)  # below the range from which the kernel takes the ports of outgoing connections
@@ -42,10 +42,10 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """Raises ServiceError where no server was ever started here."""
+        """Raises Problem where no server was ever started here."""
         state = self._read()
         if state is None:
-            raise ServiceError(f"{self.state} is missing. Start Countersign again.")
+            raise Problem(f"{self.state} is missing. Start Countersign again.")
         return f"redis://:{state.password}@{_HOST}:{state.port}/0"
 
     def running(self) -> int | None:
@@ -56,7 +56,7 @@ class Valkey:
         return state.pid if _answers(state) else None
 
     def start(self, *, attached: bool = False) -> subprocess.Popen[bytes]:
-        """Start it and return once it answers. An attached server ends with this process. Raises ServiceError."""
+        """Start it and return once it answers. An attached server ends with this process. Raises Problem."""
         self.stop()
         earlier = self._read()
         password = earlier.password if earlier else secrets.token_urlsafe(24)
@@ -97,10 +97,10 @@ class Valkey:
             if _answers(state):
                 return
             if process.poll() is not None:
-                raise ServiceError(f"Valkey ended while starting; {self.log} says:\n{last_lines(self.log)}")
+                raise Problem(f"Valkey ended while starting; {self.log} says:\n{last_lines(self.log)}")
             time.sleep(0.02)
         process.kill()
-        raise ServiceError(f"Valkey did not answer within {_START_SECONDS:.0f} seconds. Read {self.log}.")
+        raise Problem(f"Valkey did not answer within {_START_SECONDS:.0f} seconds. Read {self.log}.")
 
     def _choose_port(self) -> int:
         """From a place in the range that the directory decides, so that several installations seldom meet."""
@@ -109,7 +109,7 @@ class Valkey:
             port = _PORTS[(first + step) % len(_PORTS)]
             if _free(port):
                 return port
-        raise ServiceError(f"No port between {_PORTS.start} and {_PORTS.stop} is free for Valkey. Set REDIS_URL.")
+        raise Problem(f"No port between {_PORTS.start} and {_PORTS.stop} is free for Valkey. Set REDIS_URL.")
 
     def _read(self) -> _State | None:
         try:
@@ -130,7 +130,7 @@ def _program() -> Path:
     if specification is not None and specification.origin is not None:
         for program in Path(specification.origin).parent.glob("_binaries/*/valkey-server"):
             return program
-    raise ServiceError("The embedded Valkey is not installed. Run `make run` again, or set REDIS_URL.")
+    raise Problem("The embedded Valkey is not installed. Run `make run` again, or set REDIS_URL.")
 
 
 def _configuration(port: int, password: str) -> str:
