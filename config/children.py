@@ -13,8 +13,8 @@ from pathlib import Path
 
 from config import processes
 
-_LONGEST_PAUSE = 15.0
-_HEALTHY_AFTER = 30.0  # seconds without a crash, after which the next one counts as the first again
+_LONGEST_PAUSE = 5.0
+_HEALTHY_AFTER = 10.0  # seconds without a crash, after which the next one counts as the first again
 _LARGEST_LOG = 20_000_000  # bytes
 
 
@@ -65,7 +65,13 @@ class Child:
 
 
 def program(
-    name: str, arguments: list[str], *, environment: dict[str, str], root: Path, logs: Path, keep: tuple[int, ...] = ()
+    name: str,
+    arguments: list[str],
+    *,
+    environment: dict[str, str],
+    root: Path,
+    logs: Path,
+    keep: tuple[int, ...] = (),
 ) -> Child:
     """One of our Python programs: its output goes to a log of its name, and it ends when the supervisor does."""
     log = logs / f"{name}.log"

@@ -29,7 +29,7 @@ class EnvironmentProblem(Exception):
 
 def main(kind: str, venv: Path) -> None:
     """Bring the environment to what the lock file of this kind says; quick when it is there already."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  this file is what an older Python is to run
         raise EnvironmentProblem(
             "Countersign needs Python 3.11 or later, and this is {}.{}. Install one, or name it: "
             "make run PYTHON=/path/to/python3".format(*sys.version_info)
@@ -97,7 +97,12 @@ def _python_runs(venv: Path) -> bool:
     """False for an environment whose Python was removed or upgraded away, or was made by an older one."""
     check = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
     try:
-        return subprocess.run([venv / "bin" / "python", "-c", check], capture_output=True, check=False).returncode == 0
+        return (
+            subprocess.run(
+                [venv / "bin" / "python", "-c", check], capture_output=True, check=False
+            ).returncode
+            == 0
+        )
     except OSError:
         return False
 
@@ -114,17 +119,28 @@ def _create(venv: Path) -> None:
 
 
 def _install(venv: Path, lock_file: Path) -> None:
-    python = venv / "bin" / "python"
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet", "--require-hashes"]
+    python = str(venv / "bin" / "python")
+    pip = [
+        python,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--no-input",
+        "install",
+        "--quiet",
+        "--require-hashes",
+    ]
     uv = [
         *(python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--require-hashes"),
-        *("--no-deps", "--compile-bytecode", "-r", lock_file),
+        *("--no-deps", "--compile-bytecode", "-r", str(lock_file)),
     ]
     environment = {"UV_HTTP_RETRIES": "1", "UV_NO_PROGRESS": "1", **os.environ}
-    if _quietly([*pip, "-r", LOCKS / "installer.txt"]) and _quietly(uv, environment):
+    if _quietly([*pip, "-r", str(LOCKS / "installer.txt")]) and _quietly(uv, environment):
         return
     _say("uv could not do it here; installing the same packages with pip, which takes longer")
-    result = subprocess.run([*pip, "--no-deps", "-r", lock_file], check=False, capture_output=True, text=True)
+    result = subprocess.run(
+        [*pip, "--no-deps", "-r", str(lock_file)], check=False, capture_output=True, text=True
+    )
     if result.returncode != 0:
         raise EnvironmentProblem(
             "The packages could not be installed. Check the network, and pip's configuration if your company has an "
@@ -132,7 +148,7 @@ def _install(venv: Path, lock_file: Path) -> None:
         )
 
 
-def _quietly(command: list[str | Path], environment: dict[str, str] | None = None) -> bool:
+def _quietly(command: list[str], environment: dict[str, str] | None = None) -> bool:
     return subprocess.run(command, check=False, capture_output=True, env=environment).returncode == 0
 
 

@@ -18,8 +18,6 @@ from typing import IO
 from urllib.parse import urlsplit
 
 import psutil
-import psycopg
-import redis
 
 from config import environment
 from config.embedded import Layout
@@ -47,7 +45,9 @@ class Installation:
     @property
     def port(self) -> int:
         if not self.port_text.isdecimal() or not 0 < int(self.port_text) < 65536:
-            raise Problem(f"PORT={self.port_text} is no port. Choose a number from 1024 to 65535: make run PORT=8000")
+            raise Problem(
+                f"PORT={self.port_text} is no port. Choose a number from 1024 to 65535: make run PORT=8000"
+            )
         return int(self.port_text)
 
     @property
@@ -72,7 +72,7 @@ class Installation:
 
 
 def python(_: Installation) -> str:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  somebody may start it without make
         raise Problem(f"Countersign needs Python 3.11 or later; this is {platform.python_version()}.")
     if sys.platform not in ("linux", "darwin"):
         raise Problem(f"Countersign runs on Linux and macOS, not on {sys.platform}. On Windows, use WSL 2.")
@@ -88,7 +88,9 @@ def packages(_: Installation) -> str:
     if not stamped:
         return f"Packages in {venv}, which make did not install"
     if not any(environment.matches(kind, venv) for kind in stamped):
-        raise Problem(f"The packages in {venv} are not those of the lock file. `make run` brings them up to date.")
+        raise Problem(
+            f"The packages in {venv} are not those of the lock file. `make run` brings them up to date."
+        )
     return f"Packages in {venv} as locked"
 
 
@@ -122,6 +124,8 @@ def port(installation: Installation) -> str:
 def database(installation: Installation) -> str:
     if not installation.database_url:
         return "PostgreSQL 18, embedded"
+    import psycopg  # here, since a start with the embedded server does not need it: it costs memory all the time
+
     where = _without_password(installation.database_url)
     try:
         with psycopg.connect(installation.database_url, connect_timeout=5) as connection:
@@ -132,16 +136,22 @@ def database(installation: Installation) -> str:
             "Start that server or correct the address; without DATABASE_URL an embedded PostgreSQL is used."
         ) from error
     if version < _POSTGRES:
-        raise Problem(f"DATABASE_URL: {where} is PostgreSQL {version // 10000}. Countersign needs 15 or later.")
+        raise Problem(
+            f"DATABASE_URL: {where} is PostgreSQL {version // 10000}. Countersign needs 15 or later."
+        )
     return f"PostgreSQL {version // 10000} at {where}"
 
 
 def broker(installation: Installation) -> str:
     if not installation.redis_url:
         return "Valkey 9, embedded"
+    import redis  # here, for the same reason
+
     where = _without_password(installation.redis_url)
     try:
-        with redis.Redis.from_url(installation.redis_url, socket_connect_timeout=5, socket_timeout=5) as client:
+        with redis.Redis.from_url(
+            installation.redis_url, socket_connect_timeout=5, socket_timeout=5
+        ) as client:
             version = str(client.info("server")["redis_version"])
     except (redis.RedisError, OSError, ValueError) as error:
         raise Problem(

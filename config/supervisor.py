@@ -94,7 +94,9 @@ class Supervisor:
             self._await_ready()
         with console.step("Worker and beat"):
             start("worker", *_WORKER)
-            start("beat", "celery", "-A", "config", "beat", "--pidfile=", f"--schedule={self._beat_schedule()}")
+            start(
+                "beat", "celery", "-A", "config", "beat", "--pidfile=", f"--schedule={self._beat_schedule()}"
+            )
         if self.is_demo:
             with console.step("Demo agents"):
                 start("demo_agents", "django", "demo_agents")
@@ -119,7 +121,9 @@ class Supervisor:
 
     def _start_service(self, title: str, server: Postgres | Valkey) -> str:
         var = self.installation.var
-        child = Child(title.lower().replace("postgresql", "postgres"), lambda: server.start(attached=True), server.log)
+        child = Child(
+            title.lower().replace("postgresql", "postgres"), lambda: server.start(attached=True), server.log
+        )
         children.rotate(server.log)
         self.services.append(child)
         with console.step(title), embedded.starting(var):
@@ -140,9 +144,17 @@ class Supervisor:
         log = self.layout.log / "prepare.log"
         children.rotate(log)
         command = [sys.executable, "manage.py", "prepare", "--url", self.installation.address]
-        with console.step("Database and demo company" if self.is_demo else "Database"), log.open("ab") as output:
+        with (
+            console.step("Database and demo company" if self.is_demo else "Database"),
+            log.open("ab") as output,
+        ):
             result = subprocess.run(
-                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=output
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=output,
             )
         if result.returncode != 0:
             raise Problem(
@@ -171,7 +183,9 @@ class Supervisor:
         )
 
     def _health(self) -> str:
-        connection = http.client.HTTPConnection(self.installation.local_host, self.installation.port, timeout=2)
+        connection = http.client.HTTPConnection(
+            self.installation.local_host, self.installation.port, timeout=2
+        )
         try:
             connection.request("GET", "/readyz")
             return str(connection.getresponse().status)

@@ -28,10 +28,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if not browser.chromium():
         terminalreporter.section("BROWSER TESTS DID NOT RUN", sep="!", red=True, bold=True)
-        terminalreporter.line("No Chromium was found. Install it (apt install chromium) or name it: CHROMIUM=/path")
+        terminalreporter.line(
+            "No Chromium was found. Install it (apt install chromium) or name it: CHROMIUM=/path"
+        )
     if not SHARED_DATA.is_dir():
         terminalreporter.section("REAL PROPOSALS WERE NOT REPLAYED", sep="!", yellow=True, bold=True)
-        terminalreporter.line("There is no ../shared/data beside this directory, so tests used the samples in tests/ only.")
+        terminalreporter.line(
+            "There is no ../shared/data beside this directory, so tests used the samples in tests/ only."
+        )
 
 
 @pytest.fixture(scope="session")

@@ -6,4 +6,4 @@ os.environ["SECRET_KEY"] = "for static checks only"
 os.environ["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/none"
 os.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
 
-from config.settings import *  # noqa: E402, F403  the environment has to be set before it is read
+from config.settings import *  # noqa: F403  the environment has to be set before it is read

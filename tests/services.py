@@ -17,7 +17,9 @@ def prepare() -> None:
     """Change the environment of this process, which the processes that tests start inherit."""
     os.environ.setdefault("COUNTERSIGN_VAR", str(ROOT / "var" / "test"))
     os.environ.setdefault("COUNTERSIGN_EMBEDDED_FAST", "1")
-    os.environ.setdefault("SECRET_KEY", "for tests only, and long enough to be taken for a real one by every check")
+    os.environ.setdefault(
+        "SECRET_KEY", "for tests only, and long enough to be taken for a real one by every check"
+    )
     services = embedded.ensure(Path(os.environ["COUNTERSIGN_VAR"]))
     os.environ["DATABASE_URL"] = services.database_url
     os.environ["REDIS_URL"] = redis_url_of_this_worker(services.redis_url)

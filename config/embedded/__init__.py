@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO
 
 from config.embedded.account import account_for
-from config.problem import Problem
 from config.embedded.postgres import Postgres
 from config.embedded.valkey import Valkey
+from config.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -171,4 +171,3 @@ def remove(var: Path) -> None:
     """Stop the services and delete the data directory, for tests and benchmarks that made their own."""
     stop(var)
     shutil.rmtree(var, ignore_errors=True)
-

@@ -12,6 +12,7 @@ import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from config.problem import Problem
 
@@ -22,6 +23,20 @@ NAME = "countersign"
 class Account:
     uid: int
     gid: int
+
+
+class Identity(TypedDict):
+    """The arguments with which `subprocess` starts a program under an account; all None for our own."""
+
+    user: int | None
+    group: int | None
+    extra_groups: list[int] | None
+
+
+def identity(account: Account | None) -> Identity:
+    if account is None:
+        return {"user": None, "group": None, "extra_groups": None}
+    return {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
 def account_for(data: Path) -> Account | None:

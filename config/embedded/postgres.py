@@ -14,11 +14,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psutil
-import psycopg
-from psycopg import sql
 
 from config import processes
-from config.embedded.account import Account, open_path, open_programs
+from config.embedded.account import Account, identity, open_path, open_programs
 from config.problem import Problem, last_lines
 
 DATABASE = "countersign"
@@ -35,6 +33,13 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+_CREATE_WHAT_IS_MISSING = f"""
+SELECT 'CREATE ROLE {DATABASE} LOGIN CREATEDB'
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{DATABASE}') \\gexec
+SELECT 'CREATE DATABASE {DATABASE} OWNER {DATABASE}'
+ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec
+"""  # noqa: S608  the one name in it is the constant above
+_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}  # nothing of the caller's PGHOST, PGDATA, …
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -84,7 +89,9 @@ class Postgres:
                 stderr=log,
                 start_new_session=True,
                 preexec_fn=processes.die_with_parent(signal.SIGINT) if attached else None,
-                **self._child_arguments(self.data),
+                cwd=self.data,
+                env=_ENVIRONMENT,
+                **identity(self.account),
             )
         self._await_ready(process)
         self._create_database()
@@ -113,7 +120,11 @@ class Postgres:
             name = psutil.Process(pid).name()
         except psutil.Error:
             return False
-        return name.startswith("postgres") and processes.alive(pid) and processes.working_directory(pid) == self.data
+        return (
+            name.startswith("postgres")
+            and processes.alive(pid)
+            and processes.working_directory(pid) == self.data
+        )
 
     def _prepare(self) -> None:
         if self.account is not None:
@@ -146,7 +157,9 @@ class Postgres:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            **self._child_arguments(new),
+            cwd=new,
+            env=_ENVIRONMENT,
+            **identity(self.account),
         )
         if result.returncode != 0:
             shutil.rmtree(new, ignore_errors=True)
@@ -184,14 +197,21 @@ class Postgres:
 
     def _create_database(self) -> None:
         """The application's role owns its database and is no superuser."""
-        name = sql.Identifier(DATABASE)
-        with psycopg.connect(
-            host=str(self._socket_directory()), port=_PORT, user=_SUPERUSER, dbname="postgres", autocommit=True
-        ) as connection:
-            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [DATABASE]).fetchone():
-                connection.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEDB").format(name))
-            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
-                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
+        result = subprocess.run(
+            [
+                *(_PROGRAMS / "psql", "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1"),
+                *("--host", self._socket_directory(), "--port", str(_PORT)),
+                *("--username", _SUPERUSER, "--dbname", "postgres"),
+            ],
+            input=_CREATE_WHAT_IS_MISSING,
+            capture_output=True,
+            text=True,
+            env=_ENVIRONMENT,
+        )
+        if result.returncode != 0:
+            raise Problem(
+                f"The database {DATABASE} could not be made: {_last(result.stderr)}. Read {self.log}."
+            )
 
     def _options(self) -> list[str]:
         settings = {**_SETTINGS, "unix_socket_directories": f'"{self._socket_directory()}"'}
@@ -203,7 +223,7 @@ class Postgres:
         """The data directory, which is private; where its path is too long for a socket, a private one in /tmp."""
         if len(os.fsencode(self.data)) + len(f"/.s.PGSQL.{_PORT}.lock") <= _LONGEST_SOCKET_PATH:
             return self.data
-        short = Path("/tmp") / f"countersign-{hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]}"
+        short = Path("/tmp") / f"countersign-{hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]}"  # noqa: S108  checked below
         owner = self.account.uid if self.account else os.geteuid()
         with suppress(FileExistsError):
             short.mkdir(mode=0o700)
@@ -211,17 +231,10 @@ class Postgres:
                 os.chown(short, self.account.uid, self.account.gid)
         found = short.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or stat.S_IMODE(found.st_mode) != 0o700:
-            raise Problem(f"{short} is not private to this user. Remove it, or set COUNTERSIGN_VAR to a short path.")
+            raise Problem(
+                f"{short} is not private to this user. Remove it, or set COUNTERSIGN_VAR to a short path."
+            )
         return short
-
-    def _child_arguments(self, directory: Path) -> dict[str, object]:
-        arguments: dict[str, object] = {
-            "cwd": directory,
-            "env": {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
-        }
-        if self.account is not None:
-            arguments |= {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
-        return arguments
 
 
 def _fast() -> bool:

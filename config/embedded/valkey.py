@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from config import processes
-from config.embedded.account import Account, open_path
+from config.embedded.account import Account, identity, open_path
 from config.problem import Problem, last_lines
 
 _HOST = "127.0.0.1"
@@ -74,9 +74,7 @@ class Valkey:
                 preexec_fn=processes.die_with_parent(signal.SIGTERM) if attached else None,
                 cwd="/",
                 env={"LC_ALL": "C", "TZ": "UTC"},
-                user=self.account.uid if self.account else None,
-                group=self.account.gid if self.account else None,
-                extra_groups=[] if self.account else None,
+                **identity(self.account),
             )
         assert process.stdin is not None
         with process.stdin:

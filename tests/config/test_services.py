@@ -1,6 +1,6 @@
+import pytest
 from django.core.cache import cache
 from django.db import connection
-import pytest
 
 from tests.services import redis_url_of_this_worker
 
@@ -8,7 +8,10 @@ from tests.services import redis_url_of_this_worker
 @pytest.mark.django_db
 def test_tests_run_on_postgresql_with_a_role_that_is_no_superuser() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT rolsuper, current_setting('server_version_num')::int >= 150000 FROM pg_roles WHERE rolname = current_user")
+        cursor.execute(
+            "SELECT rolsuper, current_setting('server_version_num')::int >= 150000"
+            " FROM pg_roles WHERE rolname = current_user"
+        )
         assert cursor.fetchone() == (False, True)
 
 
