@@ -134,7 +134,8 @@ def _install(venv: Path, lock_file: Path) -> None:
         *(python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--require-hashes"),
         *("--no-deps", "--compile-bytecode", "-r", str(lock_file)),
     ]
-    environment = {"UV_HTTP_RETRIES": "1", "UV_NO_PROGRESS": "1", **os.environ}
+    # The system's certificates, among which a company's proxy has its own; one retry, since pip is there too.
+    environment = {"UV_SYSTEM_CERTS": "1", "UV_HTTP_RETRIES": "1", "UV_NO_PROGRESS": "1", **os.environ}
     if _quietly([*pip, "-r", str(LOCKS / "installer.txt")]) and _quietly(uv, environment):
         return
     _say("uv could not do it here; installing the same packages with pip, which takes longer")

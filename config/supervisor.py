@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from config import children, console, embedded, preflight
+from config import children, console, embedded, preflight, processes
 from config.children import Child
 from config.embedded.postgres import Postgres
 from config.embedded.valkey import Valkey
@@ -155,6 +155,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=output,
+                preexec_fn=processes.die_with_parent(signal.SIGTERM),
             )
         if result.returncode != 0:
             raise Problem(
