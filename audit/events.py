@@ -1,0 +1,76 @@
+"""The vocabulary of the audit log: who acts, from where, and the kinds of event."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+ActorKind = Literal["human", "agent", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it. `id` is stable (a primary key, or a rule's name for the system); `label` is for people."""
+
+    kind: ActorKind
+    id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where it came from: one HTTP request, or a command or task with empty address and session."""
+
+    request_id: str = ""
+    address: str = ""
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What it was done to. `version` is set for a change of state and then unique per object (I6)."""
+
+    type: str
+    id: str
+    version: int | None = None
+
+
+def system(rule: str) -> Actor:
+    """The system acting by the named rule, for instance `system("expiry")`."""
+    return Actor("system", rule, rule)
+
+
+class Kind(StrEnum):
+    """Kinds of event, `object.verb`. A proposal's state changes are `proposal.<new state>`."""
+
+    PROPOSAL_EDITED = "proposal.edited"
+    PROPOSAL_CLAIMED = "proposal.claimed"
+    PROPOSAL_RELEASED = "proposal.released"
+    PROPOSAL_VOTED = "proposal.voted"
+    AGENT_REGISTERED = "agent.registered"
+    AGENT_CHANGED = "agent.changed"
+    AGENT_SUSPENDED = "agent.suspended"
+    AGENT_RESUMED = "agent.resumed"
+    AGENT_RETIRED = "agent.retired"
+    CREDENTIAL_ISSUED = "credential.issued"
+    CREDENTIAL_ROTATED = "credential.rotated"
+    CREDENTIAL_REVOKED = "credential.revoked"
+    ACTION_TYPE_SAVED = "action_type.saved"
+    MANDATE_SAVED = "mandate.saved"
+    TIER_CHANGED = "mandate.tier_changed"
+    QUEUE_SAVED = "queue.saved"
+    POLICY_PUBLISHED = "policy.published"
+    REVIEWERS_ASSIGNED = "queue.reviewers_assigned"
+    OWNERS_ASSIGNED = "agent.owners_assigned"
+    BLUEPRINT_LOADED = "blueprint.loaded"
+    SIGNING_KEY_ROTATED = "signing_key.rotated"
+    PERSON_CREATED = "person.created"
+    PERSON_CHANGED = "person.changed"
+    TEAM_CHANGED = "team.changed"
+    ACCESS_REFUSED = "access.refused"
+    SIGNED_IN = "person.signed_in"
+    SIGNED_OUT = "person.signed_out"
+    SIGN_IN_FAILED = "person.sign_in_failed"
+    ADMIN_CHANGED = "admin.changed"
+
+
+Content = dict[str, Any]

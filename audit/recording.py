@@ -1,0 +1,119 @@
+"""The one door through which audit events are written (I6)."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import Any
+
+from django.db import connection
+
+from audit import chain
+from audit.events import Actor, Source, Target
+from audit.models import AuditEvent
+
+_NOWHERE = Source()
+_source: ContextVar[Source] = ContextVar("audit_source", default=_NOWHERE)
+
+
+class OutsideTransaction(RuntimeError):
+    """An event would be written apart from the change it describes: a fault in our code."""
+
+
+@contextmanager
+def coming_from(source: Source) -> Iterator[None]:
+    """Everything recorded inside carries this request id, address and session."""
+    token = _source.set(source)
+    try:
+        yield
+    finally:
+        _source.reset(token)
+
+
+def with_session(session_key: str) -> Source:
+    """The present source with the session, as a hash that names it without opening it."""
+    digest = hashlib.sha256(session_key.encode()).hexdigest()[:16]
+    return replace(_source.get(), session=digest)
+
+
+def record(
+    *,
+    actor: Actor,
+    kind: str,
+    target: Target,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    detail: dict[str, Any] | None = None,
+    on_behalf_of: Actor | None = None,
+    policy_version: int | None = None,
+) -> AuditEvent:
+    """Record one event inside the caller's transaction; a repeated `target.version` is refused by the database.
+
+    Values must be JSON: amounts as strings, times as ISO 8601. Raises `OutsideTransaction` when there is none."""
+    if not connection.in_atomic_block:
+        raise OutsideTransaction(f"{kind}: audit events are written in the transaction of the change")
+    event = prepare(
+        actor=actor,
+        kind=kind,
+        target=target,
+        before=before,
+        after=after,
+        detail=detail,
+        on_behalf_of=on_behalf_of,
+        policy_version=policy_version,
+    )
+    event.save(force_insert=True)
+    return event
+
+
+def prepare(
+    *,
+    actor: Actor,
+    kind: str,
+    target: Target,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    detail: dict[str, Any] | None = None,
+    on_behalf_of: Actor | None = None,
+    policy_version: int | None = None,
+) -> AuditEvent:
+    """The unsaved event, for the one statement that inserts a proposal and its event together."""
+    source = _source.get()
+    content: dict[str, Any] = {
+        "kind": str(kind),
+        "actor": {"kind": actor.kind, "id": actor.id, "label": actor.label},
+        "object": {"type": target.type, "id": target.id},
+    }
+    if target.version is not None:
+        content["object"]["version"] = target.version
+    if on_behalf_of is not None:
+        content["on_behalf_of"] = {
+            "kind": on_behalf_of.kind,
+            "id": on_behalf_of.id,
+            "label": on_behalf_of.label,
+        }
+    if source.request_id or source.address or source.session:
+        content["source"] = {
+            "request_id": source.request_id,
+            "address": source.address,
+            "session": source.session,
+        }
+    if policy_version is not None:
+        content["policy_version"] = policy_version
+    for name, value in (("before", before), ("after", after), ("detail", detail)):
+        if value is not None:
+            content[name] = value
+    text = chain.canonical(content)
+    salt = chain.new_salt()
+    return AuditEvent(
+        kind=str(kind),
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        object_type=target.type,
+        object_id=target.id,
+        object_version=target.version,
+        content=text.decode(),
+        salt=salt,
+        commitment=chain.commitment(salt, text),
+    )
