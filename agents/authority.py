@@ -1,0 +1,105 @@
+"""The version number of all authority, and the per-process cache that is valid for one number."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import F
+
+from agents.models import ActionType, Agent, AuthorityVersion, Credential, Mandate
+
+
+def bump() -> None:
+    """Call in every transaction that changes credentials, agents, mandates, action types, policies or queues."""
+    if not AuthorityVersion.objects.filter(pk=1).update(number=F("number") + 1):
+        AuthorityVersion.objects.bulk_create([AuthorityVersion(id=1)], ignore_conflicts=True)
+
+
+def current() -> int:
+    """The committed number, by one primary-key look-up; the row is made on first use."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT number FROM agents_authorityversion WHERE id = 1")
+        row = cursor.fetchone()
+    if row is None:
+        AuthorityVersion.objects.bulk_create([AuthorityVersion(id=1)], ignore_conflicts=True)
+        return current()
+    return int(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """An authenticated agent: which credential it used and until when that is good."""
+
+    agent: Agent
+    credential_id: int
+    expires_at: datetime
+
+
+class Cache:
+    """What this process knows at one authority number; thrown away whole when the number has moved.
+
+    Correct without any clock: the statement that acts on it checks the number again in the database."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._bearers: dict[bytes, Bearer | None] = {}
+        self._action_types: dict[str, ActionType | None] = {}
+        self._mandates: dict[tuple[int, int], Mandate | None] = {}
+
+    def bearer(self, token_hash: bytes) -> Bearer | None:
+        """The agent behind a token's hash; unknown and revoked ones are None."""
+        if token_hash not in self._bearers:
+            if len(self._bearers) > 20_000:
+                self._bearers.clear()
+            credential = (
+                Credential.objects.filter(token_hash=token_hash, revoked_at=None)
+                .select_related("agent__owner", "agent__team")
+                .first()
+            )
+            self._bearers[token_hash] = credential and Bearer(
+                credential.agent, credential.pk, credential.expires_at
+            )
+        return self._bearers[token_hash]
+
+    def action_type(self, name: str) -> ActionType | None:
+        if name not in self._action_types:
+            if len(self._action_types) > 20_000:
+                self._action_types.clear()
+            self._action_types[name] = ActionType.objects.filter(name=name).first()
+        return self._action_types[name]
+
+    def mandate(self, agent: Agent, action_type: ActionType) -> Mandate | None:
+        key = (agent.pk, action_type.pk)
+        if key not in self._mandates:
+            if len(self._mandates) > 20_000:
+                self._mandates.clear()
+            self._mandates[key] = Mandate.objects.filter(
+                agent=agent, action_type=action_type, active=True
+            ).first()
+        return self._mandates[key]
+
+
+_cache: Cache | None = None
+
+
+def cache() -> Cache:
+    """This process's cache, possibly stale; whoever acts on it checks `Cache.number` where it matters."""
+    global _cache
+    if _cache is None:
+        return fresh()
+    return _cache
+
+
+def fresh() -> Cache:
+    """The cache after a look at the database: the same one while nothing has changed."""
+    global _cache
+    number = current()
+    if _cache is None or _cache.number != number:
+        _cache = Cache(number)
+    return _cache
+
+
+def drop() -> None:
+    """Forget everything, for tests that replace the database under a running process."""
+    global _cache
+    _cache = None

@@ -1,0 +1,176 @@
+"""HTTP for agents: authentication, strict bodies, problem documents. Used by the API views of every app."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import msgspec
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from msgspec import Struct
+
+from accounts.exceptions import DomainError
+from agents import authority, strict_json, tokens
+from agents.authority import Bearer
+from agents.exceptions import BadCredential
+from agents.strict_json import NotStrictJson
+
+PROBLEM_TYPE = "application/problem+json"
+_S = TypeVar("_S", bound=Struct)
+_View = Callable[..., HttpResponse]
+
+
+class BadRequest(DomainError):
+    """The body is not acceptable JSON, or a header is missing."""
+
+    code = "bad_request"
+    title = "The request cannot be read"
+
+
+class TooLarge(DomainError):
+    """The body is larger than an agent may send."""
+
+    code = "body_too_large"
+    status = 413
+    title = "The body is too large"
+
+
+class UnsupportedBody(DomainError):
+    """Compressed, or not JSON."""
+
+    code = "unsupported_media_type"
+    status = 415
+    title = "The body has an unsupported encoding"
+
+
+class FieldsInvalid(DomainError):
+    """A field is unknown, missing or of the wrong kind; `errors` names it by JSON Pointer."""
+
+    code = "fields_invalid"
+    status = 422
+    title = "A field is not acceptable"
+
+
+def agent_endpoint(*methods: str) -> Callable[[_View], _View]:
+    """A view for agents: no session, no CSRF, only these methods."""
+
+    def decorate(view: _View) -> _View:
+        @csrf_exempt
+        @wraps(view)
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.method not in methods:
+                return problem(
+                    status=405,
+                    code="method_not_allowed",
+                    title="Method not allowed",
+                    detail=f"Use {' or '.join(methods)}.",
+                    headers={"Allow": ", ".join(methods)},
+                )
+            return view(request, *args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
+def bearer_hash(authorization: str) -> bytes:
+    """SHA-256 of the token in an Authorization header.
+
+    Malformed tokens are refused by their checksum without a look at the database (A36)."""
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise BadCredential("Send the header 'Authorization: Bearer <token>'.")
+    if not tokens.is_well_formed(token):
+        raise BadCredential("The token is malformed: a character is missing or mistyped.")
+    return tokens.digest(token)
+
+
+def authenticate(authorization: str) -> Bearer:
+    """The agent behind the header, by authority as it is committed now."""
+    token_hash = bearer_hash(authorization)
+    return checked(token_hash)
+
+
+def checked(token_hash: bytes) -> Bearer:
+    """The agent behind a token's hash, unknown, expired and revoked ones refused."""
+    bearer = authority.fresh().bearer(token_hash)
+    if bearer is None or bearer.expires_at <= timezone.now():
+        raise BadCredential("The credential is unknown, expired or revoked.")
+    return bearer
+
+
+def body(request: HttpRequest) -> bytes:
+    """The raw body; refused by its declared length before a byte of it is parsed (A6)."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedBody("Send the body uncompressed.")
+    try:
+        declared = int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError as error:
+        raise BadRequest("Content-Length is not a number.") from error
+    limit = settings.MAX_BODY_BYTES
+    if declared > limit:
+        raise TooLarge(f"The body has {declared} bytes; at most {limit} are taken.")
+    data = request.read(limit + 1)
+    if len(data) > limit:
+        raise TooLarge(f"The body has more than {limit} bytes.")
+    return data
+
+
+def parse(data: bytes, into: type[_S]) -> _S:
+    """The body as a typed request; `BadRequest` for bad JSON, `FieldsInvalid` with the field's path for bad fields."""
+    try:
+        value = strict_json.loads(data)
+    except NotStrictJson as error:
+        raise BadRequest(f"The body is not acceptable: {error}.") from error
+    try:
+        return msgspec.convert(value, into)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `")
+        field = _pointer(path.rstrip("`"))
+        if "unknown field" in message or "missing required field" in message:
+            field = f"{field}/{message.split('`')[1]}"
+        raise FieldsInvalid(
+            "A field was refused.", errors=[{"field": field or "/", "message": message}]
+        ) from error
+
+
+def _pointer(path: str) -> str:
+    """msgspec's `$.context[2].role` as the JSON Pointer `/context/2/role`."""
+    return path.removeprefix("$").replace("[", ".").replace("]", "").replace(".", "/").replace("...", "*")
+
+
+def as_json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(
+        msgspec.json.encode(value), status=status, content_type="application/json", headers=headers
+    )
+
+
+def problem(
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    **extra: object,
+) -> HttpResponse:
+    """An RFC 9457 problem document. `type` is a relative reference to its description in the API's docs."""
+    document = {"type": f"/api/docs#{code}", "title": title, "status": status, "code": code, "detail": detail}
+    response = HttpResponse(
+        msgspec.json.encode(document | extra), status=status, content_type=PROBLEM_TYPE, headers=headers
+    )
+    if status == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="countersign"'
+    if "retry_after" in extra:
+        response["Retry-After"] = str(extra["retry_after"])
+    return response
+
+
+def problem_of(error: DomainError) -> HttpResponse:
+    """The problem document of a domain error."""
+    return problem(
+        status=error.status, code=error.code, title=error.title, detail=error.detail, **error.extra
+    )

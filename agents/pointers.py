@@ -1,0 +1,72 @@
+"""JSON Pointers (RFC 6901) and title templates over an action's arguments. Pure."""
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+MISSING = object()
+_PLACEHOLDER = re.compile(r"\{(/[^{}]*|[A-Za-z0-9_.-]+)\}")
+
+
+def parse(pointer: str) -> list[str]:
+    """Reference tokens of a pointer; ValueError when it does not start with `/`."""
+    if pointer == "":
+        return []
+    if not pointer.startswith("/"):
+        raise ValueError(f"{pointer!r} is not a JSON Pointer: it must be empty or start with '/'")
+    return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
+
+
+def resolve(document: Any, pointer: str) -> Any:
+    """The value the pointer names, or `MISSING`."""
+    value = document
+    for token in parse(pointer):
+        if isinstance(value, dict) and token in value:
+            value = value[token]
+        elif isinstance(value, list) and token.isdigit() and int(token) < len(value):
+            value = value[int(token)]
+        else:
+            return MISSING
+    return value
+
+
+def amount_at(arguments: Any, pointer: str) -> Decimal | None:
+    """The amount of money the pointer names, or None when absent or not a finite number.
+
+    Strings of digits count too: agents send large amounts as strings (DESIGN.md §4)."""
+    if not pointer:
+        return None
+    value = resolve(arguments, pointer)
+    if value is MISSING or isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and abs(amount) < Decimal(10) ** 16 else None
+
+
+def placeholders(template: str) -> list[str]:
+    """The pointers a title template uses; `{order_id}` is short for `{/order_id}`."""
+    return [_as_pointer(name) for name in _PLACEHOLDER.findall(template)]
+
+
+def title(template: str, arguments: Any) -> str:
+    """The title of one proposal, from its arguments alone. Missing values read as `…`."""
+    return _PLACEHOLDER.sub(lambda match: _text(resolve(arguments, _as_pointer(match[1]))), template)[:300]
+
+
+def _as_pointer(name: str) -> str:
+    return name if name.startswith("/") else "/" + name.replace(".", "/")
+
+
+def _text(value: Any) -> str:
+    if value is MISSING or value is None:
+        return "…"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return f"{len(value)} items" if len(value) != 1 else _text(value[0])
+    if isinstance(value, dict):
+        return f"{len(value)} fields"
+    return str(value)[:120]

@@ -1,0 +1,103 @@
+"""Strict JSON for what agents send (I-JSON, RFC 7493, and DESIGN.md §4). Pure.
+
+Refused: duplicate member names, NaN and infinities, numbers beyond a double, integers beyond 2^53, lone
+surrogates, NUL, nesting deeper than 64, bytes that are not UTF-8."""
+
+import json
+import math
+from typing import Any
+
+MAX_DEPTH = 64
+MAX_INTEGER = 2**53
+
+
+class NotStrictJson(ValueError):
+    """The text is not acceptable JSON; the message says where the fault is and what to send."""
+
+
+def loads(data: bytes) -> Any:
+    """The parsed value. Raises `NotStrictJson`."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise NotStrictJson(f"the body is not UTF-8 (byte {error.start})") from error
+    try:
+        value = _decoder.decode(text)
+    except NotStrictJson:
+        raise
+    except RecursionError as error:
+        raise NotStrictJson(f"nested deeper than {MAX_DEPTH} levels") from error
+    except ValueError as error:
+        raise NotStrictJson(f"not JSON: {error}") from error
+    _check(value, escapes="\\u" in text)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise NotStrictJson(f"the member {name[:80]!r} stands twice in one object")
+            seen.add(name)
+    return result
+
+
+def _integer(digits: str) -> int:
+    if len(digits) <= 17:
+        number = int(digits)
+        if -MAX_INTEGER <= number <= MAX_INTEGER:
+            return number
+    raise NotStrictJson(
+        f"the integer {digits[:24]} is beyond 2^53 and would lose digits: send it as a string"
+    )
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number) or (number.is_integer() and abs(number) > MAX_INTEGER):
+        raise NotStrictJson(
+            f"the number {text[:24]} is beyond 2^53 and would lose digits: send it as a string"
+        )
+    return 0.0 if number == 0 else number
+
+
+def _constant(name: str) -> Any:
+    raise NotStrictJson(f"{name} is not JSON")
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)
+
+
+def _check(value: Any, *, escapes: bool) -> None:
+    """Depth of everything; strings only where the text had `\\u` escapes, the one way to smuggle these in."""
+    level: list[Any] = [value]
+    depth = 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise NotStrictJson(f"nested deeper than {MAX_DEPTH} levels")
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                if escapes:
+                    for name in item:
+                        _check_string(name)
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+            elif escapes and isinstance(item, str):
+                _check_string(item)
+        level = below
+
+
+def _check_string(text: str) -> None:
+    if "\x00" in text:
+        raise NotStrictJson("a string contains NUL (\\u0000)")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise NotStrictJson("a string contains a lone surrogate") from error

@@ -1,0 +1,6 @@
+"""Addresses of the pages about agents."""
+
+from django.urls import URLPattern
+
+app_name = "agents"
+urlpatterns: list[URLPattern] = []
