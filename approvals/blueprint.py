@@ -101,9 +101,9 @@ def _check_shape(document: Document) -> None:
 
 def _usable(raw: dict[str, Any]) -> bool:
     """Whether the outline holds, so that the finer checks can speak too."""
-    return all(isinstance(raw.get(part, []), list) for part in ("queues", "action_types", "agents")) and isinstance(
-        raw.get("policy", {}), dict
-    )
+    return all(
+        isinstance(raw.get(part, []), list) for part in ("queues", "action_types", "agents")
+    ) and isinstance(raw.get("policy", {}), dict)
 
 
 class _Check:
@@ -119,9 +119,13 @@ class _Check:
         self._names("action_types", "name")
         self._names("agents", "slug")
         for path, queue in self._sound("queues"):
-            self._unique(path + "/reason_codes", [item["code"] for item in queue.get("reason_codes", [])], "code")
+            self._unique(
+                path + "/reason_codes", [item["code"] for item in queue.get("reason_codes", [])], "code"
+            )
             if queue.get("due_minutes", 240) > queue.get("expires_minutes", 2880):
-                self.document.fault(path + "/due_minutes", "is due after it expires; make it at most expires_minutes")
+                self.document.fault(
+                    path + "/due_minutes", "is due after it expires; make it at most expires_minutes"
+                )
         for path, action_type in self._sound("action_types"):
             self._action_type(path, action_type)
         self._policy(queues)
@@ -133,7 +137,9 @@ class _Check:
         items = []
         for i, item in enumerate(self.raw.get(part, [])):
             path = f"/{part}/{i}"
-            if isinstance(item, dict) and not any(bad == path or bad.startswith(path + "/") for bad in self.misshapen):
+            if isinstance(item, dict) and not any(
+                bad == path or bad.startswith(path + "/") for bad in self.misshapen
+            ):
                 items.append((path, item))
         return items
 
@@ -165,9 +171,14 @@ class _Check:
             if found is pointers.MISSING:
                 fault(path + "/amount", f"{item['amount']} names nothing in the schema")
             elif not _may_be_amount(found):
-                fault(path + "/amount", f"{item['amount']} is not a number (or a string of digits) in the schema")
+                fault(
+                    path + "/amount",
+                    f"{item['amount']} is not a number (or a string of digits) in the schema",
+                )
             if "currency" not in item and "currency_pointer" not in item:
-                fault(path + "/amount", "an amount needs a currency: add currency: EUR or currency_pointer: /…")
+                fault(
+                    path + "/amount", "an amount needs a currency: add currency: EUR or currency_pointer: /…"
+                )
         if "currency_pointer" in item:
             if "currency" in item:
                 fault(path + "/currency_pointer", "give currency or currency_pointer, not both")
@@ -212,7 +223,9 @@ class _Check:
 def _schema_at(schema: Any, pointer: str) -> Any:
     """The sub-schema a pointer into the arguments leads to, `MISSING` if none can be there, True if unknown."""
     for token in pointers.parse(pointer):
-        if not isinstance(schema, dict) or any(word in schema for word in ("$ref", "allOf", "anyOf", "oneOf")):
+        if not isinstance(schema, dict) or any(
+            word in schema for word in ("$ref", "allOf", "anyOf", "oneOf")
+        ):
             return True
         if token in schema.get("properties", {}):
             schema = schema["properties"][token]

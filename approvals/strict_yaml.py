@@ -19,9 +19,9 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _WORDS: dict[str, bool | None] = {
     "": None,
     "~": None,
-    **{spelling: None for spelling in ("null", "Null", "NULL")},
-    **{spelling: True for spelling in ("true", "True", "TRUE")},
-    **{spelling: False for spelling in ("false", "False", "FALSE")},
+    **dict.fromkeys(("null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _BASE_TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"}
 
@@ -138,11 +138,15 @@ class _Reader:
         if text in _WORDS:
             return _WORDS[text]
         if _NOT_FINITE.fullmatch(text):
-            self.document.fault(path, f"{text} is not a number JSON can carry; write a finite one or quote it")
+            self.document.fault(
+                path, f"{text} is not a number JSON can carry; write a finite one or quote it"
+            )
             return None
         if _INTEGER.fullmatch(text):
             if len(text) > 17 or abs(int(text)) > 2**53:
-                self.document.fault(path, f"{text} is beyond 2^53 and would be rounded; quote it to send it as text")
+                self.document.fault(
+                    path, f"{text} is beyond 2^53 and would be rounded; quote it to send it as text"
+                )
                 return None
             return int(text)
         if _NUMBER.fullmatch(text):

@@ -1,0 +1,202 @@
+"""The JSON API for agents (DESIGN.md §4). Each view authenticates, parses, calls one use case, represents.
+
+Waiting (`?wait=`) is answered by config/waiting.py, outside Django's handler; here it is ignored."""
+
+import hashlib
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from agents.http import (
+    BadRequest,
+    FieldsInvalid,
+    agent_endpoint,
+    as_json,
+    authenticate,
+    bearer_hash,
+    body,
+    parse,
+)
+from agents.models import Mandate
+from approvals import facts, keys, representation, selectors
+from approvals.requests import OutcomeRequest, ProposeRequest, RedeemRequest, ReviseRequest, WithdrawRequest
+from approvals.services import amend
+from approvals.services.redeem import redeem as redeem_grant
+from approvals.services.report import report
+from approvals.services.submit import submit
+from approvals.states import State
+
+MAX_KEY = 200
+MAX_PAGE = 100
+
+
+@agent_endpoint("GET", "POST")
+def proposals(request: HttpRequest) -> HttpResponse:
+    """POST proposes one action; GET lists one's own, newest first."""
+    return _propose(request) if request.method == "POST" else _list(request)
+
+
+def _propose(request: HttpRequest) -> HttpResponse:
+    token_hash = bearer_hash(request.headers.get("Authorization", ""))
+    key = request.headers.get("Idempotency-Key", "")
+    if not key or len(key) > MAX_KEY or not key.isprintable():
+        raise BadRequest(
+            f"Send an Idempotency-Key header of 1 to {MAX_KEY} printable characters, new for each action."
+        )
+    data = body(request)
+    submitted = submit(
+        token_hash=token_hash,
+        key=key,
+        request_digest=hashlib.sha256(data).digest(),
+        request=parse(data, ProposeRequest),
+    )
+    proposal = submitted.proposal
+    if submitted.created and proposal.state != State.APPROVED:
+        answer = representation.build(proposal, canonical=submitted.canonical)
+    else:
+        answer = representation.as_dict(proposal)
+    return as_json(
+        answer,
+        status=201 if submitted.created else 200,
+        headers={"Location": f"/api/v1/proposals/{proposal.pk}"},
+    )
+
+
+def _list(request: HttpRequest) -> HttpResponse:
+    bearer = authenticate(request.headers.get("Authorization", ""))
+    status = request.GET.get("status", "")
+    if status and status not in State.values:
+        raise FieldsInvalid(
+            "A parameter was refused.",
+            errors=[{"field": "status", "message": "must be one of " + ", ".join(State.values)}],
+        )
+    limit = _number(request, "limit", default=50, least=1, most=MAX_PAGE)
+    before = _cursor(request.GET.get("cursor", ""))
+    found = selectors.own_proposals(bearer.agent.pk, before=before, state=status, limit=limit + 1)
+    page = found[:limit]
+    return as_json(
+        {
+            "items": [representation.as_dict(proposal) for proposal in page],
+            "next_cursor": str(page[-1].pk) if len(found) > limit else None,
+        }
+    )
+
+
+@agent_endpoint("GET")
+def proposal(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
+    """One of one's own proposals as it is now."""
+    bearer = authenticate(request.headers.get("Authorization", ""))
+    return HttpResponse(
+        representation.of(selectors.own_proposal(bearer.agent.pk, proposal_id)),
+        content_type="application/json",
+    )
+
+
+@agent_endpoint("POST")
+def redeem(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
+    """Use the grant up; from now on the action may run once with the approved arguments."""
+    bearer = authenticate(request.headers.get("Authorization", ""))
+    asked = parse(body(request), RedeemRequest)
+    redeem_grant(proposal_id=proposal_id, bearer=bearer, digest=asked.digest, token=asked.grant)
+    return _current(bearer.agent.pk, proposal_id)
+
+
+@agent_endpoint("POST")
+def outcome(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
+    """Report what happened."""
+    bearer = authenticate(request.headers.get("Authorization", ""))
+    report(proposal_id=proposal_id, agent=bearer.agent, request=parse(body(request), OutcomeRequest))
+    return _current(bearer.agent.pk, proposal_id)
+
+
+@agent_endpoint("POST")
+def withdraw(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
+    """Take an undecided proposal back."""
+    bearer = authenticate(request.headers.get("Authorization", ""))
+    asked = parse(body(request) or b"{}", WithdrawRequest)
+    amend.withdraw(proposal_id=proposal_id, agent=bearer.agent, reason=asked.reason)
+    return _current(bearer.agent.pk, proposal_id)
+
+
+@agent_endpoint("POST")
+def revise(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
+    """Answer a returned proposal with new arguments."""
+    bearer = authenticate(request.headers.get("Authorization", ""))
+    asked = parse(body(request), ReviseRequest)
+    amend.revise(proposal_id=proposal_id, agent=bearer.agent, arguments=asked.arguments, reply=asked.reply)
+    return _current(bearer.agent.pk, proposal_id)
+
+
+@agent_endpoint("GET")
+def me(request: HttpRequest) -> HttpResponse:
+    """The agent itself: mandates, tiers, and what its limits leave."""
+    bearer = authenticate(request.headers.get("Authorization", ""))
+    agent = bearer.agent
+    mandates = Mandate.objects.filter(agent=agent, active=True).select_related("action_type")
+    return as_json(
+        {
+            "agent": agent.slug,
+            "name": agent.name,
+            "version": agent.version,
+            "state": str(agent.state),
+            "credential_expires_at": bearer.expires_at.isoformat().replace("+00:00", "Z"),
+            "mandates": [_mandate(mandate) for mandate in mandates.order_by("action_type__name")],
+        }
+    )
+
+
+def _mandate(mandate: Mandate) -> dict[str, object]:
+    usage = facts.window_usage(mandate, now=timezone.now())
+    left_count = None if mandate.window_count is None else max(0, mandate.window_count - usage.count)
+    left_amount = None if mandate.window_amount is None else str(max(0, mandate.window_amount - usage.amount))
+    return {
+        "action_type": mandate.action_type.name,
+        "tier": str(mandate.tier),
+        "ceiling": str(mandate.ceiling),
+        "veto_seconds": mandate.veto_seconds,
+        "limits": {
+            "currency": mandate.action_type.currency or None,
+            "max_amount": None if mandate.max_amount is None else str(mandate.max_amount),
+            "window_hours": mandate.window_hours,
+            "window_count": mandate.window_count,
+            "window_amount": None if mandate.window_amount is None else str(mandate.window_amount),
+            "left_count": left_count,
+            "left_amount": left_amount,
+        },
+    }
+
+
+@agent_endpoint("GET")
+def jwks(request: HttpRequest) -> HttpResponse:
+    """The public keys that verify grants (RFC 7517)."""
+    return as_json({"keys": keys.published()}, headers={"Cache-Control": "public, max-age=300"})
+
+
+def _current(agent_id: int, proposal_id: UUID) -> HttpResponse:
+    return HttpResponse(
+        representation.of(selectors.own_proposal(agent_id, proposal_id)), content_type="application/json"
+    )
+
+
+def _number(request: HttpRequest, name: str, *, default: int, least: int, most: int) -> int:
+    text = request.GET.get(name, "")
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or not least <= int(text[:9]) <= most:
+        raise FieldsInvalid(
+            "A parameter was refused.", errors=[{"field": name, "message": f"must be {least} to {most}"}]
+        )
+    return int(text[:9])
+
+
+def _cursor(text: str) -> UUID | None:
+    if not text:
+        return None
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise FieldsInvalid(
+            "A parameter was refused.",
+            errors=[{"field": "cursor", "message": "must be the next_cursor of an earlier page"}],
+        ) from error

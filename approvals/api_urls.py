@@ -1,0 +1,17 @@
+"""Addresses of the agents' API."""
+
+from django.urls import path
+
+from approvals import api, openapi
+
+urlpatterns = [
+    path("v1/me", api.me),
+    path("v1/proposals", api.proposals),
+    path("v1/proposals/<uuid:proposal_id>", api.proposal),
+    path("v1/proposals/<uuid:proposal_id>/redeem", api.redeem),
+    path("v1/proposals/<uuid:proposal_id>/outcome", api.outcome),
+    path("v1/proposals/<uuid:proposal_id>/withdraw", api.withdraw),
+    path("v1/proposals/<uuid:proposal_id>/revise", api.revise),
+    path("v1/openapi.json", openapi.document_view, name="openapi"),
+    path("docs", openapi.docs_view, name="api-docs"),
+]

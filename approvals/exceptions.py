@@ -1,0 +1,80 @@
+"""Domain errors of proposals, queues, policies and decisions."""
+
+from accounts.exceptions import Conflict, Invalid, NotAllowed
+
+
+class ProposalChanged(Conflict):
+    """The page or the agent spoke of an earlier state; the `current` member says what it is now."""
+
+    code = "proposal_changed"
+    title = "The proposal has changed"
+
+
+class WrongState(Conflict):
+    """What was asked is not possible in the proposal's state."""
+
+    code = "wrong_state"
+    title = "Not possible in this state"
+
+
+class AlreadyClaimed(Conflict):
+    """A colleague holds the lease."""
+
+    code = "already_claimed"
+    title = "A colleague is on it"
+
+
+class NothingToClaim(Conflict):
+    """The queues hold nothing that this person may decide and nobody holds."""
+
+    code = "nothing_to_claim"
+    title = "Nothing is waiting"
+
+
+class MayNotDecide(NotAllowed):
+    """I8: the agent's owner, the registrar of its credential, a second vote, or somebody without the right."""
+
+    code = "may_not_decide"
+    title = "You may not decide this"
+
+
+class DigestMismatch(Conflict):
+    """The arguments at hand are not the approved ones."""
+
+    code = "digest_mismatch"
+    title = "Not the approved arguments"
+
+
+class GrantRefused(Conflict):
+    """The grant is not valid now: used, expired, revoked, or of somebody else."""
+
+    code = "grant_refused"
+    title = "The grant is not valid"
+
+
+class LimitReached(Conflict):
+    """A limit of the mandate stands in the way."""
+
+    code = "limit_reached"
+    title = "A limit is reached"
+
+
+class IdempotencyConflict(Invalid):
+    """The same idempotency key came with another body."""
+
+    code = "idempotency_key_reused"
+    title = "The idempotency key was used for another request"
+
+
+class InFlight(Conflict):
+    """A request with the same idempotency key is still being answered."""
+
+    code = "request_in_flight"
+    title = "The same request is in flight"
+
+
+class PolicyRefused(Invalid):
+    """The policy denies the edited arguments, or a policy cannot be published."""
+
+    code = "policy_refused"
+    title = "The policy does not allow it"

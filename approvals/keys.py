@@ -1,0 +1,50 @@
+"""Signing keys of grants: sealed at rest, the newest signs, older ones stay published (JWKS)."""
+
+import base64
+import hashlib
+from typing import Any
+
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from joserfc.jwk import OKPKey
+
+from approvals.models import SigningKey
+
+_opened: dict[str, OKPKey] = {}
+
+
+def active() -> tuple[str, OKPKey]:
+    """(kid, private key) that signs now; made on first use."""
+    row = SigningKey.objects.filter(retired_at=None).first() or create()
+    if row.kid not in _opened:
+        _opened[row.kid] = OKPKey.import_key(_box().decrypt(bytes(row.sealed_private)).decode())
+    return row.kid, _opened[row.kid]
+
+
+def create() -> SigningKey:
+    """A new Ed25519 key in the database; its kid is the RFC 7638 thumbprint."""
+    key = OKPKey.generate_key("Ed25519")
+    public: dict[str, Any] = dict(key.as_dict(private=False))
+    kid = key.thumbprint()
+    public |= {"kid": kid, "use": "sig", "alg": "EdDSA"}
+    sealed = _box().encrypt(key.as_pem(private=True))
+    row, _ = SigningKey.objects.get_or_create(
+        retired_at=None, defaults={"kid": kid, "public_jwk": public, "sealed_private": sealed}
+    )
+    return row
+
+
+def published() -> list[dict[str, Any]]:
+    """Public keys, newest first: what /.well-known/jwks.json shows."""
+    if not SigningKey.objects.exists():
+        create()
+    return [row.public_jwk for row in SigningKey.objects.order_by("-created_at")]
+
+
+def _box() -> Fernet:
+    derived = HKDF(hashes.SHA256(), 32, salt=None, info=b"countersign signing keys v1").derive(
+        hashlib.sha256(settings.SECRET_KEY.encode()).digest()
+    )
+    return Fernet(base64.urlsafe_b64encode(derived))

@@ -1,0 +1,95 @@
+"""What an agent is told of its proposal (DESIGN.md §4). Probability and draw of audits are never in it (I11)."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from approvals.models import Decision, Grant, Outcome, Proposal, Revision
+from approvals.states import State
+
+_WITH_GRANT = frozenset({State.APPROVED})
+
+
+def of(proposal: Proposal) -> bytes:
+    """The JSON of one proposal, reading its revision, decision, grant and outcome."""
+    return msgspec.json.encode(as_dict(proposal))
+
+
+def as_dict(proposal: Proposal) -> dict[str, Any]:
+    """As `of`, before encoding, with one query for revision and decision together."""
+    revision = Revision.objects.select_related("decision__decider").get(
+        proposal=proposal, number=proposal.revision
+    )
+    decision = getattr(revision, "decision", None)
+    if proposal.state == State.PENDING:
+        decision = None
+    return build(
+        proposal,
+        canonical=bytes(revision.canonical),
+        decision=decision,
+        grant=getattr(proposal, "grant", None),
+        outcome=getattr(proposal, "outcome", None),
+    )
+
+
+def build(
+    proposal: Proposal,
+    *,
+    canonical: bytes,
+    decision: Decision | None = None,
+    grant: Grant | None = None,
+    outcome: Outcome | None = None,
+) -> dict[str, Any]:
+    """The representation from what is at hand; the arguments are the stored canonical bytes, never re-serialised."""
+    return {
+        "id": str(proposal.pk),
+        "status": str(proposal.state),
+        "version": proposal.version,
+        "revision": proposal.revision,
+        "action_type": proposal.action_type.name,
+        "arguments": msgspec.Raw(canonical),
+        "digest": proposal.digest,
+        "tier": str(proposal.tier),
+        "route": {
+            "queue": proposal.queue.slug if proposal.queue else None,
+            "quorum": proposal.quorum,
+            "reasons": proposal.reasons,
+        },
+        "decision": decision and _decision(decision),
+        "grant": _grant(grant) if grant is not None and proposal.state in _WITH_GRANT else None,
+        "outcome": outcome and _outcome(outcome),
+        "created_at": _time(proposal.created_at),
+        "due_at": _time(proposal.due_at),
+        "expires_at": _time(proposal.expires_at),
+        "effective_at": _time(proposal.effective_at),
+    }
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "verdict": str(decision.verdict),
+        "reason": decision.reason,
+        "comment": decision.comment,
+        "decided_by": {"kind": decision.kind, "label": decision.label},
+        "decided_at": _time(decision.decided_at),
+    }
+
+
+def _grant(grant: Grant) -> dict[str, Any]:
+    return {"token": grant.token, "expires_at": _time(grant.expires_at)}
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "status": str(outcome.status),
+        "result": outcome.result,
+        "external_id": outcome.external_id,
+        "cost": None if outcome.cost is None else float(outcome.cost),
+        "occurred_at": _time(outcome.occurred_at),
+        "reported_at": _time(outcome.reported_at),
+    }
+
+
+def _time(value: datetime | None) -> str | None:
+    return value.isoformat().replace("+00:00", "Z") if value else None

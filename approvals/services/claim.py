@@ -1,0 +1,125 @@
+"""Claims: one reviewer's lease on a proposal. Two people never get the same one."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from approvals import permissions, selectors, transitions
+from approvals.exceptions import AlreadyClaimed, NothingToClaim, WrongState
+from approvals.models import Claim, Proposal
+from approvals.states import State
+from audit import recording
+from audit.events import Kind, Target, system
+
+_CANDIDATES = 16
+_ROUNDS = 8
+
+
+def claim(*, proposal_id: UUID, reviewer: User) -> Proposal:
+    """Take the lease, or renew one's own. A lease that has run out is taken over.
+
+    Raises `MayNotDecide`, `WrongState`, `AlreadyClaimed`."""
+    with transaction.atomic(durable=True):
+        proposal = transitions.locked(proposal_id)
+        permissions.check_can_decide(reviewer, proposal)
+        if proposal.state != State.PENDING:
+            raise WrongState(f"It is {State(proposal.state).label.lower()} and waits for nobody.")
+        if proposal.is_claimed and proposal.claimed_by_id != reviewer.pk:
+            raise AlreadyClaimed(f"{proposal.claimed_by} is on it until {proposal.claimed_until:%H:%M} UTC.")
+        take(proposal, reviewer, at=timezone.now())
+    return proposal
+
+
+def claim_next(*, reviewer: User, queue_id: int | None = None) -> Proposal:
+    """Claim the most urgent proposal that this person may decide and nobody holds, in one or all of his queues.
+
+    Candidates are read without locks, then taken one by one, skipping what a colleague is just taking.
+    Raises `NothingToClaim`."""
+    queue_ids = permissions.reviewable_queue_ids(reviewer)
+    if queue_id is not None:
+        queue_ids = [pk for pk in queue_ids if pk == queue_id]
+    for _ in range(_ROUNDS):
+        candidates = selectors.waiting_ids(reviewer=reviewer, queue_ids=queue_ids, limit=_CANDIDATES)
+        if not candidates:
+            break
+        for proposal_id in candidates:
+            taken = _take_if_free(proposal_id, reviewer)
+            if taken is not None:
+                return taken
+    raise NothingToClaim("Nothing is waiting for you right now.")
+
+
+def _take_if_free(proposal_id: UUID, reviewer: User) -> Proposal | None:
+    with transaction.atomic(durable=True):
+        proposal = (
+            Proposal.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
+            .select_related("queue", "agent", "action_type")
+            .filter(pk=proposal_id, state=State.PENDING, claimed_by=None)
+            .first()
+        )
+        if proposal is not None:
+            take(proposal, reviewer, at=timezone.now())
+        return proposal
+
+
+def take(proposal: Proposal, reviewer: User, *, at: datetime) -> None:
+    """A step: put the lease on a locked pending proposal, ending a lease that has run out."""
+    assert proposal.queue is not None
+    until = at + timedelta(minutes=proposal.queue.lease_minutes)
+    renewal = proposal.claimed_by_id == reviewer.pk
+    if not renewal:
+        Claim.objects.filter(proposal=proposal, ended_at=None).update(ended_at=at, ended_by="taken_over")
+        Claim.objects.create(proposal=proposal, reviewer=reviewer)
+        recording.record(
+            actor=reviewer.actor(), kind=Kind.PROPOSAL_CLAIMED, target=Target("proposal", str(proposal.pk))
+        )
+    proposal.claimed_by = reviewer
+    proposal.claimed_until = until
+    proposal.save(update_fields=["claimed_by", "claimed_until"])
+
+
+def release(*, proposal_id: UUID, reviewer: User) -> Proposal:
+    """Hand the proposal back. Releasing what one does not hold changes nothing."""
+    with transaction.atomic(durable=True):
+        proposal = transitions.locked(proposal_id)
+        if proposal.claimed_by_id == reviewer.pk:
+            _end(proposal, at=timezone.now(), by="released")
+            recording.record(
+                actor=reviewer.actor(),
+                kind=Kind.PROPOSAL_RELEASED,
+                target=Target("proposal", str(proposal.pk)),
+            )
+    return proposal
+
+
+def release_run_out(*, now: datetime, limit: int = 200) -> int:
+    """End leases that have run out, so that "next" offers them again. Repeating or being late is harmless."""
+    overdue = Proposal.objects.filter(claimed_by__isnull=False, claimed_until__lte=now)
+    count = 0
+    for proposal_id in list(overdue.values_list("pk", flat=True)[:limit]):
+        with transaction.atomic(durable=True):
+            proposal = (
+                overdue.select_for_update(of=("self",), no_key=True, skip_locked=True)
+                .filter(pk=proposal_id)
+                .first()
+            )
+            if proposal is None:
+                continue
+            _end(proposal, at=now, by="run_out")
+            recording.record(
+                actor=system("lease"),
+                kind=Kind.PROPOSAL_RELEASED,
+                target=Target("proposal", str(proposal.pk)),
+            )
+            count += 1
+    return count
+
+
+def _end(proposal: Proposal, *, at: datetime, by: str) -> None:
+    Claim.objects.filter(proposal=proposal, ended_at=None).update(ended_at=at, ended_by=by)
+    proposal.claimed_by = None
+    proposal.claimed_until = None
+    proposal.save(update_fields=["claimed_by", "claimed_until"])

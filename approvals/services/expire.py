@@ -1,0 +1,133 @@
+"""Time's own transitions: expiry, veto windows, grants that lapse, outcomes that never came.
+
+Each works row by row in transactions of its own with SKIP LOCKED, so that two workers, a late run or a run after a
+crash do no harm. Silence never approves, except a veto window that an earned tier has opened (DESIGN.md §2)."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet, Value
+
+from agents.autonomy import Tier
+from agents.models import AgentState, Mandate
+from approvals import transitions
+from approvals.models import Decision, Grant, Outcome, Proposal, Verdict
+from approvals.services.submit import approve_by_policy
+from approvals.states import State
+from audit.events import system
+
+BATCH = 200
+
+
+def expire_undecided(*, now: datetime) -> int:
+    """Pending and returned proposals whose time to decide has run out."""
+    due = Proposal.objects.filter(state__in=[State.PENDING, State.RETURNED], expires_at__lte=now)
+
+    def one(proposal: Proposal) -> None:
+        transitions.apply(proposal, State.EXPIRED, actor=system("expiry"), at=now)
+
+    return _each(due, one)
+
+
+def close_veto_windows(*, now: datetime) -> int:
+    """Scheduled proposals whose window has passed: approved if the authority that scheduled them still stands.
+
+    Suspension, a withdrawn mandate or a lower tier meanwhile turn it into a rejection by policy."""
+    due = Proposal.objects.filter(state=State.SCHEDULED, effective_at__lte=now)
+
+    def one(proposal: Proposal) -> None:
+        refusal = _no_longer(proposal)
+        if refusal:
+            reject_by_policy(proposal, at=now, reason=refusal)
+            return
+        approve_by_policy(proposal, at=now)
+        transitions.apply(proposal, State.APPROVED, actor=system("veto_window"), at=now)
+
+    return _each(due, one)
+
+
+def lapse_grants(*, now: datetime) -> int:
+    """Approved proposals whose grant was not redeemed in time."""
+    due = Proposal.objects.filter(state=State.APPROVED, grant__expires_at__lte=now)
+
+    def one(proposal: Proposal) -> None:
+        transitions.apply(proposal, State.LAPSED, actor=system("grant_expiry"), at=now)
+
+    return _each(due, one)
+
+
+def mark_unknown(*, now: datetime) -> int:
+    """Redeemed proposals without a report in time: a person has to find out what happened."""
+    due = Proposal.objects.filter(
+        state=State.EXECUTING,
+        changed_at__lte=ExpressionWrapper(
+            Value(now) - F("action_type__outcome_minutes") * Value(timedelta(minutes=1)),
+            output_field=DateTimeField(),
+        ),
+    )
+
+    def one(proposal: Proposal) -> None:
+        Outcome.objects.create(proposal=proposal, status=Outcome.Status.UNKNOWN, reported_at=now)
+        transitions.apply(proposal, State.UNKNOWN, actor=system("outcome_deadline"), at=now)
+
+    return _each(due, one)
+
+
+def reject_by_policy(proposal: Proposal, *, at: datetime, reason: str) -> None:
+    """A step: end a scheduled proposal without a person. It is no judgement, so it is no evidence."""
+    revision = proposal.current_revision
+    Decision.objects.create(
+        proposal=proposal,
+        revision=revision,
+        verdict=Verdict.REJECT,
+        reason=reason,
+        label="policy",
+        decided_at=at,
+    )
+    transitions.apply(proposal, State.REJECTED, actor=system(reason), at=at, detail={"reason": reason})
+
+
+def revoke_approved(proposal: Proposal, *, at: datetime, reason: str) -> None:
+    """A step: take back the unredeemed grant of a locked approved proposal."""
+    Grant.objects.filter(proposal=proposal, redeemed_at=None).update(revoked_at=at)
+    transitions.apply(proposal, State.REVOKED, actor=system(reason), at=at, detail={"reason": reason})
+
+
+def _no_longer(proposal: Proposal) -> str:
+    """Why a scheduled proposal may not run by now; empty when it may."""
+    if proposal.agent.state != AgentState.LIVE:
+        return f"agent_{proposal.agent.state}"
+    mandate = Mandate.objects.filter(
+        agent_id=proposal.agent_id, action_type_id=proposal.action_type_id, active=True
+    ).first()
+    if mandate is None:
+        return "mandate_withdrawn"
+    if Tier.IN_THE_LOOP in (mandate.tier, mandate.ceiling) or Tier.ADVISORY in (
+        mandate.tier,
+        mandate.ceiling,
+    ):
+        return "tier_lowered"
+    return ""
+
+
+def _each(due: QuerySet[Proposal], one: Callable[[Proposal], None]) -> int:
+    count = 0
+    for proposal_id in list(due.order_by().values_list("pk", flat=True)[:BATCH]):
+        count += _one(due, proposal_id, one)
+    return count
+
+
+def _one(due: QuerySet[Proposal], proposal_id: UUID, one: Callable[[Proposal], None]) -> bool:
+    with transaction.atomic(durable=True):
+        proposal = (
+            due.select_for_update(of=("self",), no_key=True, skip_locked=True)
+            .select_related("agent", "action_type", "queue")
+            .filter(pk=proposal_id)
+            .first()
+        )
+        if proposal is None:
+            return False
+        one(proposal)
+        return True

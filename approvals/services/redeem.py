@@ -1,0 +1,115 @@
+"""Redeem: the agent trades its grant for the right to act now. Authority is read again here (I10)."""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.exceptions import NotFound
+from agents.authority import Bearer
+from agents.exceptions import AgentNotLive, BadCredential
+from agents.models import Agent, AgentState, Credential, Mandate
+from approvals import facts, grants, permissions, routing, transitions
+from approvals.exceptions import DigestMismatch, GrantRefused, LimitReached
+from approvals.models import Grant, Proposal
+from approvals.policy import Findings
+from approvals.routing import Facts
+from approvals.states import State
+
+
+def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None = None) -> Proposal:
+    """Use the grant up and move to executing; at most once (I4).
+
+    Locks agent, mandate and proposal in that order, then rereads suspension, credential, mandate, expiry, limits,
+    digest and whether the deciders were entitled. Raises `NotFound` for another agent's proposal (I9)."""
+    with transaction.atomic(durable=True):
+        agent = Agent.objects.select_for_update(of=("self",), no_key=True).get(pk=bearer.agent.pk)
+        _check_credential(bearer)
+        proposal = _own(proposal_id, agent)
+        mandate = (
+            Mandate.objects.select_for_update(of=("self",), no_key=True)
+            .filter(agent=agent, action_type_id=proposal.action_type_id, active=True)
+            .first()
+        )
+        proposal = transitions.locked(proposal_id)
+        now = timezone.now()
+        grant = Grant.objects.select_for_update(of=("self",), no_key=True).filter(proposal=proposal).first()
+        if grant is None or proposal.state != State.APPROVED:
+            raise GrantRefused(_why_no_grant(proposal, grant))
+        if agent.state != AgentState.LIVE:
+            raise AgentNotLive(f"The agent is {agent.state}.")
+        if grant.expires_at <= now:
+            raise GrantRefused("The grant has expired; propose the action again.")
+        if digest != grant.digest or grant.digest != proposal.digest:
+            raise DigestMismatch(
+                "The digest is not the one that was approved. Read the proposal again and act on its arguments.",
+                approved=grant.digest,
+            )
+        if token is not None:
+            claims = grants.verify(token, audience=proposal.action_type.audience, now=now)
+            if claims.jti != str(grant.pk):
+                raise GrantRefused("The token is the grant of another proposal.")
+        if mandate is None:
+            raise GrantRefused("The agent's mandate for this action type was taken back.")
+        _check_limits(proposal, mandate)
+        _check_deciders(proposal)
+        grant.redeemed_at = now
+        grant.redeemed_by_id = bearer.credential_id
+        grant.save(update_fields=["redeemed_at", "redeemed_by"])
+        transitions.apply(
+            proposal, State.EXECUTING, actor=agent.actor(), at=now, detail={"grant": str(grant.pk)}
+        )
+    return proposal
+
+
+def _own(proposal_id: UUID, agent: Agent) -> Proposal:
+    found = Proposal.objects.filter(pk=proposal_id, agent=agent).first()
+    if found is None:
+        raise NotFound("There is no such proposal of this agent.")
+    return found
+
+
+def _check_credential(bearer: Bearer) -> None:
+    if not Credential.objects.filter(
+        pk=bearer.credential_id, revoked_at=None, expires_at__gt=timezone.now()
+    ).exists():
+        raise BadCredential("The credential is unknown, expired or revoked.")
+
+
+def _why_no_grant(proposal: Proposal, grant: Grant | None) -> str:
+    if grant is not None and grant.redeemed_at is not None:
+        return "The grant was redeemed before; it is good for one use."
+    if grant is None and proposal.state == State.APPROVED:
+        return "An advisory mandate gives no grant: a person acts."
+    return f"The proposal is {State(proposal.state).label.lower()}; there is nothing to redeem."
+
+
+def _check_limits(proposal: Proposal, mandate: Mandate) -> None:
+    """What nobody looked at must still be within every limit; a person who approved saw the limit named."""
+    if proposal.decisions.filter(decider__isnull=False).exists():
+        return
+    usage = facts.window_usage(mandate, now=timezone.now(), exclude=proposal) if mandate.has_window else None
+    reasons = routing.limit_reasons(
+        Facts(
+            agent_state="live",
+            tier=None,
+            limits=facts.limits_of(mandate, proposal.action_type),
+            usage=usage,
+            amount=proposal.amount,
+            currency=proposal.currency,
+            findings=Findings(),
+            default_queue=None,
+            queue_quorum={},
+        )
+    )
+    if reasons:
+        raise LimitReached(reasons[0].detail)
+
+
+def _check_deciders(proposal: Proposal) -> None:
+    """Nobody who may not judge this agent by now stands behind the approval (I8 holds at redemption too)."""
+    conflicted = proposal.votes.filter(revision__number=proposal.revision).filter(
+        permissions.conflict_with(proposal.agent_id)
+    )
+    if conflicted.exists():
+        raise GrantRefused("Somebody who voted may not decide about this agent; it has to be decided again.")

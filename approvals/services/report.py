@@ -1,0 +1,80 @@
+"""Report: what happened after acting. The first report stands; an unknown outcome is settled by a person."""
+
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.exceptions import NotAllowed, NotFound
+from accounts.models import User
+from agents.models import Agent
+from approvals import permissions, transitions
+from approvals.exceptions import WrongState
+from approvals.models import Outcome, Proposal
+from approvals.requests import OutcomeRequest
+from approvals.states import State
+
+_STATE = {"succeeded": State.SUCCEEDED, "failed": State.FAILED, "unknown": State.UNKNOWN}
+
+
+def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Proposal:
+    """Record the agent's report. The same report again is answered, another one refused (`WrongState`)."""
+    with transaction.atomic(durable=True):
+        proposal = transitions.locked(proposal_id)
+        if proposal.agent_id != agent.pk:
+            raise NotFound("There is no such proposal of this agent.")
+        earlier = Outcome.objects.filter(proposal=proposal).first()
+        if earlier is not None and _same(earlier, request):
+            return proposal
+        if proposal.state != State.EXECUTING:
+            raise WrongState(
+                f"The proposal is {State(proposal.state).label.lower()}; only what was redeemed has an outcome."
+            )
+        now = timezone.now()
+        Outcome.objects.create(
+            proposal=proposal,
+            status=request.status,
+            result=request.result,
+            external_id=request.external_id,
+            cost=_cost(request),
+            occurred_at=request.occurred_at,
+            reported_at=now,
+        )
+        transitions.apply(
+            proposal,
+            _STATE[request.status],
+            actor=agent.actor(),
+            at=now,
+            detail={"status": request.status, "external_id": request.external_id},
+        )
+    return proposal
+
+
+def settle(*, proposal_id: UUID, person: User, status: str, note: str) -> Proposal:
+    """A person who sees the proposal says what really happened after an unknown outcome."""
+    with transaction.atomic(durable=True):
+        proposal = transitions.locked(proposal_id)
+        permissions.check_can_see(person, proposal)
+        if status not in (Outcome.Status.SUCCEEDED, Outcome.Status.FAILED):
+            raise NotAllowed("An unknown outcome is settled as succeeded or failed.")
+        now = timezone.now()
+        transitions.apply(
+            proposal, _STATE[status], actor=person.actor(), at=now, detail={"status": status, "note": note}
+        )
+        Outcome.objects.filter(proposal=proposal).update(status=status, settled_by=person, reported_at=now)
+    return proposal
+
+
+def _same(earlier: Outcome, request: OutcomeRequest) -> bool:
+    encode = msgspec.json.Encoder(order="deterministic").encode
+    return (
+        earlier.status == request.status
+        and earlier.external_id == request.external_id
+        and encode(earlier.result) == encode(request.result)
+    )
+
+
+def _cost(request: OutcomeRequest) -> Decimal | None:
+    return None if request.cost is None else Decimal(str(request.cost)).quantize(Decimal("0.000001"))

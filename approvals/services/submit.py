@@ -1,0 +1,334 @@
+"""Submit: an agent's intended action becomes a proposal and is routed.
+
+The hot path. A proposal that needs a person is accepted by one SQL statement, which is its own transaction: it
+checks that this process's cached authority is still current, claims the idempotency key, and inserts proposal,
+revision and audit event. A proposal that may pass without a person takes the mandate's lock first, so that two at
+once cannot both be the last within a limit (I10)."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from django.db import connection, transaction
+from django.utils import timezone
+
+from agents import authority, pointers, schemas
+from agents.authority import Bearer, Cache
+from agents.autonomy import AUDIT_RATE
+from agents.exceptions import ArgumentsInvalid, BadCredential
+from agents.models import ActionType, Agent, Mandate
+from approvals import canonical, facts, grants, routing
+from approvals.exceptions import IdempotencyConflict, InFlight
+from approvals.ids import uuid7
+from approvals.models import Decision, Priority, Proposal, Revision, Verdict
+from approvals.requests import ProposeRequest
+from approvals.routing import Route
+from approvals.states import State
+from audit import recording
+from audit.events import Target
+from audit.models import AuditEvent
+
+_random = secrets.SystemRandom()
+_ATTEMPTS = 5
+_DEFAULT_EXPIRY = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The proposal as stored; `created` is False for a repeat of an earlier request."""
+
+    proposal: Proposal
+    created: bool
+    canonical: bytes
+
+
+@dataclass(slots=True)
+class _Draft:
+    """Everything one insert needs."""
+
+    proposal: Proposal
+    canonical: bytes
+    event: AuditEvent
+    route: Route
+
+
+def submit(*, token_hash: bytes, key: str, request_digest: bytes, request: ProposeRequest) -> Submitted:
+    """Accept one proposal, or answer a repeat with what was accepted before.
+
+    `request_digest` is SHA-256 of the body. Raises `BadCredential`, `ArgumentsInvalid` (also for an unknown action
+    type), `IdempotencyConflict`, `InFlight`."""
+    cache = authority.cache()
+    for _ in range(_ATTEMPTS):
+        bearer = cache.bearer(token_hash)
+        if bearer is None or bearer.expires_at <= timezone.now():
+            cache = _refreshed_or_refuse(cache)
+            continue
+        action_type = cache.action_type(request.action_type)
+        faults = _faults(action_type, request)
+        if faults or action_type is None:
+            if cache.number != authority.current():
+                cache = authority.fresh()
+                continue
+            repeat = _earlier(bearer.agent, key, request_digest)
+            if repeat is not None:
+                return repeat
+            raise ArgumentsInvalid("The arguments were refused; nothing was stored.", errors=faults)
+        mandate = cache.mandate(bearer.agent, action_type)
+        submitted = _attempt(cache, bearer, action_type, mandate, key, request_digest, request)
+        if submitted is not None:
+            return submitted
+        cache = authority.fresh()
+    raise InFlight("Permissions are being changed right now; send the same request again.", retry_after=1)
+
+
+def _refreshed_or_refuse(cache: Cache) -> Cache:
+    fresh = authority.fresh()
+    if fresh is cache:
+        raise BadCredential("The credential is unknown, expired or revoked.")
+    return fresh
+
+
+def _faults(action_type: ActionType | None, request: ProposeRequest) -> list[dict[str, str]]:
+    if action_type is None:
+        return [{"field": "/action_type", "message": f"there is no action type {request.action_type!r}"}]
+    found = schemas.errors(action_type.schema, request.arguments)
+    return [{"field": "/arguments" + fault.field, "message": fault.message} for fault in found]
+
+
+def _attempt(
+    cache: Cache,
+    bearer: Bearer,
+    action_type: ActionType,
+    mandate: Mandate | None,
+    key: str,
+    request_digest: bytes,
+    request: ProposeRequest,
+) -> Submitted | None:
+    """One try with this cache; None when authority has changed meanwhile."""
+    draft = _draft(cache, bearer, action_type, mandate, key, request_digest, request)
+    if draft.route.state not in (State.SCHEDULED, State.APPROVED):
+        return _insert(draft, cache.number)
+    with transaction.atomic(durable=True):
+        assert mandate is not None
+        Mandate.objects.select_for_update(of=("self",), no_key=True).get(pk=mandate.pk)
+        draft = _draft(cache, bearer, action_type, mandate, key, request_digest, request)
+        submitted = _insert(draft, cache.number)
+        if submitted is not None and submitted.created and draft.route.state == State.APPROVED:
+            approve_by_policy(submitted.proposal, at=submitted.proposal.created_at)
+        return submitted
+
+
+def approve_by_policy(proposal: Proposal, *, at: datetime) -> None:
+    """A step: the decision and grant of a proposal that an earned tier lets through."""
+    revision = proposal.revisions.get(number=proposal.revision)
+    Decision.objects.create(
+        proposal=proposal,
+        revision=revision,
+        verdict=Verdict.APPROVE,
+        reason="tier",
+        label="policy",
+        decided_at=at,
+    )
+    grants.issue(proposal, revision, at=at)
+
+
+def _draft(
+    cache: Cache,
+    bearer: Bearer,
+    action_type: ActionType,
+    mandate: Mandate | None,
+    key: str,
+    request_digest: bytes,
+    request: ProposeRequest,
+) -> _Draft:
+    now = timezone.now()
+    agent = bearer.agent
+    rules = facts.domain_policy(action_type.domain, cache.number)
+    amount, currency = facts.money(action_type, request.arguments)
+    subject = request.subject
+    subjects = facts.Subjects(
+        amount, currency, subject.type if subject else "", subject.id if subject else ""
+    )
+    route = routing.route(
+        facts.collect(
+            agent=agent,
+            action_type=action_type,
+            mandate=mandate,
+            arguments=request.arguments,
+            subjects=subjects,
+            rules=rules,
+            now=now,
+        )
+    )
+    content = canonical.arguments_bytes(request.arguments)
+    queue = rules.queues[route.queue] if route.queue else None
+    probability = AUDIT_RATE.get(route.tier) if route.state in (State.SCHEDULED, State.APPROVED) else None
+    expiry = timedelta(seconds=request.expires_in) if request.expires_in else None
+    if expiry is None and queue is not None:
+        expiry = timedelta(minutes=queue.expires_minutes)
+    proposal = Proposal(
+        id=uuid7(),
+        agent=agent,
+        agent_version=agent.version,
+        credential_id=bearer.credential_id,
+        action_type=action_type,
+        idempotency_key=key,
+        request_digest=request_digest,
+        state=route.state,
+        version=1,
+        tier=route.tier,
+        revision=1,
+        digest=canonical.digest(
+            agent=agent.slug, action_type=action_type.name, revision=1, canonical=content
+        ),
+        title=pointers.title(action_type.title_template, request.arguments),
+        amount=amount,
+        currency=currency,
+        summary=request.summary,
+        reasoning=request.reasoning,
+        confidence=request.confidence,
+        context=request.context,
+        subject_type=subjects.subject_type,
+        subject_id=subjects.subject_id,
+        trace_id=request.trace_id,
+        parent_id=_own_parent(agent, request),
+        current_state=request.current_state,
+        metadata=request.metadata,
+        queue=queue,
+        quorum=route.quorum,
+        roles=route.roles,
+        reasons=routing.as_json(route.reasons),
+        policy_version_id=rules.version_id,
+        sample_probability=probability,
+        sampled=probability is not None and _random.random() < probability,
+        priority=Priority[request.priority.upper()],
+        created_at=now,
+        due_at=now + timedelta(minutes=queue.due_minutes) if queue else None,
+        expires_at=now + (expiry or _DEFAULT_EXPIRY),
+        effective_at=(
+            now + timedelta(seconds=mandate.veto_seconds)
+            if mandate and route.state == State.SCHEDULED
+            else None
+        ),
+        changed_at=now,
+    )
+    event = recording.prepare(
+        actor=agent.actor(),
+        kind=f"proposal.{route.state}",
+        target=Target("proposal", str(proposal.id), 1),
+        after={
+            "state": str(route.state),
+            "action_type": action_type.name,
+            "digest": proposal.digest,
+            "revision": 1,
+            "tier": str(route.tier),
+            "queue": route.queue,
+            "reasons": proposal.reasons,
+        },
+        policy_version=rules.version_id,
+    )
+    return _Draft(proposal, content, event, route)
+
+
+def _own_parent(agent: Agent, request: ProposeRequest) -> Any:
+    """The parent must be a proposal of the same agent (I9)."""
+    if request.parent_id is None:
+        return None
+    if not Proposal.objects.filter(pk=request.parent_id, agent=agent).exists():
+        raise ArgumentsInvalid(
+            "The parent was not found.",
+            errors=[
+                {"field": "/parent_id", "message": "must be the id of an earlier proposal of this agent"}
+            ],
+        )
+    return request.parent_id
+
+
+_PROPOSAL_FIELDS = list(Proposal._meta.concrete_fields)
+_PROPOSAL_COLUMNS = ", ".join(str(field.column) for field in _PROPOSAL_FIELDS)
+_JSON_COLUMNS = {"context", "current_state", "metadata", "roles", "reasons"}
+_PROPOSAL_VALUES = ", ".join(
+    f"%({field.column})s" + ("::jsonb" if field.column in _JSON_COLUMNS else "") for field in _PROPOSAL_FIELDS
+)
+_EVENT_COLUMNS = [
+    "kind", "actor_kind", "actor_id", "object_type", "object_id", "object_version", "content", "salt", "commitment",
+]  # fmt: skip
+INSERT = f"""
+WITH authority AS (SELECT number FROM agents_authorityversion WHERE id = 1),
+slot AS (SELECT pg_try_advisory_xact_lock(%(slot)s) AS free),
+new AS (
+    INSERT INTO approvals_proposal ({_PROPOSAL_COLUMNS})
+    SELECT {_PROPOSAL_VALUES} FROM authority, slot
+    WHERE authority.number = %(authority)s AND slot.free
+    ON CONFLICT (agent_id, idempotency_key) DO NOTHING
+    RETURNING id, digest, created_at
+),
+revision AS (
+    INSERT INTO approvals_revision (proposal_id, number, canonical, digest, reply, created_at)
+    SELECT id, 1, %(canonical)s, digest, '', created_at FROM new
+),
+event AS (
+    INSERT INTO audit_auditevent ({", ".join(_EVENT_COLUMNS)})
+    SELECT {", ".join(f"%(event_{name})s" for name in _EVENT_COLUMNS)} FROM new
+)
+SELECT authority.number = %(authority)s, slot.free, EXISTS (SELECT FROM new) FROM authority, slot
+"""  # noqa: S608 - the parts put in are names of our own columns
+"""The whole acceptance. `slot` serialises one idempotency key without waiting; see `_insert` for the answers."""
+
+
+def parameters(draft: _Draft, authority_number: int) -> dict[str, Any]:
+    """The values of `INSERT`."""
+    proposal, event = draft.proposal, draft.event
+    values: dict[str, Any] = {}
+    for field in _PROPOSAL_FIELDS:
+        value = getattr(proposal, field.attname)
+        if field.column in _JSON_COLUMNS:
+            value = None if value is None else msgspec.json.encode(value).decode()
+        values[str(field.column)] = value
+    values |= {f"event_{name}": getattr(event, name) for name in _EVENT_COLUMNS}
+    key_hash = int.from_bytes(
+        hashlib.sha256(f"{proposal.agent_id} {proposal.idempotency_key}".encode()).digest()[:8],
+        signed=True,
+    )
+    return values | {"canonical": draft.canonical, "slot": key_hash, "authority": authority_number}
+
+
+def _insert(draft: _Draft, authority_number: int) -> Submitted | None:
+    """Run the statement. None: authority has changed. A taken key is a repeat or a conflict."""
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT, parameters(draft, authority_number))
+        row = cursor.fetchone()
+    current, free, inserted = row if row else (False, True, False)
+    if inserted:
+        return Submitted(draft.proposal, True, draft.canonical)
+    if not current:
+        return None
+    if not free:
+        raise InFlight("A request with this idempotency key is being answered right now.", retry_after=1)
+    repeat = _earlier(
+        draft.proposal.agent, draft.proposal.idempotency_key, bytes(draft.proposal.request_digest)
+    )
+    if repeat is None:
+        raise InFlight("A request with this idempotency key is being answered right now.", retry_after=1)
+    return repeat
+
+
+def _earlier(agent: Agent, key: str, request_digest: bytes) -> Submitted | None:
+    """The proposal accepted under this key; raises `IdempotencyConflict` when the body was another."""
+    found = (
+        Proposal.objects.filter(agent=agent, idempotency_key=key)
+        .select_related("action_type", "queue", "agent", "grant", "outcome")
+        .first()
+    )
+    if found is None:
+        return None
+    if bytes(found.request_digest) != request_digest:
+        raise IdempotencyConflict(
+            "This Idempotency-Key came earlier with another body. Use a new key for another proposal.",
+            errors=[{"field": "Idempotency-Key", "message": "was used for another body"}],
+        )
+    revision = Revision.objects.get(proposal=found, number=found.revision)
+    return Submitted(found, False, bytes(revision.canonical))

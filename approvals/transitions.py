@@ -1,0 +1,107 @@
+"""The only writer of a proposal's state. Every change bumps the version, is audited in the same transaction (I6)
+and announced to waiting agents by NOTIFY, which PostgreSQL delivers at the commit."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import F
+
+from accounts.exceptions import NotFound
+from approvals import states
+from approvals.exceptions import WrongState
+from approvals.models import Claim, Proposal
+from approvals.states import State
+from audit import recording
+from audit.events import Actor, Kind, Target
+
+CHANNEL = "countersign_proposal"
+
+
+def locked(proposal_id: UUID) -> Proposal:
+    """The proposal under a row lock, for the rest of the transaction. Raises `NotFound`."""
+    found = (
+        Proposal.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("agent", "action_type", "queue", "credential")
+        .filter(pk=proposal_id)
+        .first()
+    )
+    if found is None:
+        raise NotFound("There is no such proposal.")
+    return found
+
+
+def apply(
+    proposal: Proposal,
+    to: State,
+    *,
+    actor: Actor,
+    at: datetime,
+    detail: dict[str, Any] | None = None,
+    fields: tuple[str, ...] = (),
+) -> None:
+    """Move a locked proposal to `to`, saving `fields` the caller has set along with it.
+
+    Raises `WrongState` when the table has no such transition."""
+    before = State(proposal.state)
+    if not states.may(before, to):
+        raise WrongState(f"A proposal that is {before.label.lower()} cannot become {to.label.lower()}.")
+    proposal.state = to
+    saved = ["state", *fields]
+    if before == State.PENDING and proposal.claimed_by_id is not None:
+        Claim.objects.filter(proposal=proposal, ended_at=None).update(ended_at=at, ended_by=str(to))
+        proposal.claimed_by = None
+        proposal.claimed_until = None
+        saved += ["claimed_by", "claimed_until"]
+    _save(proposal, at, saved)
+    recording.record(
+        actor=actor,
+        kind=f"proposal.{to}",
+        target=Target("proposal", str(proposal.pk), proposal.version),
+        before={"state": str(before)},
+        after={"state": str(to), "revision": proposal.revision, "digest": proposal.digest},
+        detail=detail,
+        policy_version=proposal.policy_version_id,
+    )
+    _announce(proposal)
+
+
+def new_revision(
+    proposal: Proposal,
+    *,
+    actor: Actor,
+    at: datetime,
+    before: dict[str, Any],
+    detail: dict[str, Any],
+    fields: tuple[str, ...],
+) -> None:
+    """Record that a pending proposal now has another revision without leaving its state."""
+    _save(proposal, at, list(fields))
+    recording.record(
+        actor=actor,
+        kind=Kind.PROPOSAL_EDITED,
+        target=Target("proposal", str(proposal.pk), proposal.version),
+        before=before,
+        after={"revision": proposal.revision, "digest": proposal.digest},
+        detail=detail,
+        policy_version=proposal.policy_version_id,
+    )
+    _announce(proposal)
+
+
+def _save(proposal: Proposal, at: datetime, fields: list[str]) -> None:
+    """Compare-and-set on the version: a caller without the lock fails loudly instead of overwriting."""
+    values = {name: getattr(proposal, name) for name in fields}
+    changed = Proposal.objects.filter(pk=proposal.pk, version=proposal.version).update(
+        **values, changed_at=at, version=F("version") + 1
+    )
+    if changed != 1:
+        raise WrongState("The proposal has changed meanwhile; read it again.")
+    proposal.version += 1
+    proposal.changed_at = at
+
+
+def _announce(proposal: Proposal) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"{proposal.pk} {proposal.version}"])
