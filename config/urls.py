@@ -1,0 +1,23 @@
+"""All addresses."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from approvals import api
+from config import views
+
+urlpatterns = [
+    path("healthz", views.healthz),
+    path("readyz", views.readyz),
+    path(".well-known/jwks.json", api.jwks),
+    path("api/", include("approvals.api_urls")),
+    path("welcome/<str:token>/", views.welcome, name="welcome"),
+    path("account/", include("allauth.account.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("approvals.urls")),
+    path("", include("agents.urls")),
+    path("", include("audit.urls")),
+    path("", include("accounts.urls")),
+]
+handler404 = "config.views.not_found"
+handler500 = "config.views.server_error"
