@@ -4,15 +4,23 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import F
+from django.db.models.expressions import RawSQL
 
 from agents.models import ActionType, Agent, AuthorityVersion, Credential, Mandate
+
+_NEXT = RawSQL("GREATEST(number + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)", ())
+"""Rises with the clock too, so that a number is not met again after a restore or a new database."""
+
+
+def _create_row() -> None:
+    AuthorityVersion.objects.bulk_create([AuthorityVersion(id=1)], ignore_conflicts=True)
+    AuthorityVersion.objects.filter(pk=1).update(number=_NEXT)
 
 
 def bump() -> None:
     """Call in every transaction that changes credentials, agents, mandates, action types, policies or queues."""
-    if not AuthorityVersion.objects.filter(pk=1).update(number=F("number") + 1):
-        AuthorityVersion.objects.bulk_create([AuthorityVersion(id=1)], ignore_conflicts=True)
+    if not AuthorityVersion.objects.filter(pk=1).update(number=_NEXT):
+        _create_row()
 
 
 def current() -> int:
@@ -21,7 +29,7 @@ def current() -> int:
         cursor.execute("SELECT number FROM agents_authorityversion WHERE id = 1")
         row = cursor.fetchone()
     if row is None:
-        AuthorityVersion.objects.bulk_create([AuthorityVersion(id=1)], ignore_conflicts=True)
+        _create_row()
         return current()
     return int(row[0])
 

@@ -1,0 +1,27 @@
+"""Two doors, one process: who waits is served by plain ASGI, everything else by Django's WSGI handler."""
+
+from config import waiting, wsgi
+from config.bridge import Bridge, Receive, Scope, Send
+
+_bridge = Bridge(wsgi.application)
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif waiting.matches(scope):
+        await waiting.application(scope, receive, send)
+    else:
+        await _bridge(scope, receive, send)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await waiting.close()
+            _bridge.close()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

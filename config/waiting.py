@@ -1,0 +1,211 @@
+"""The waiting door: long-polls as plain ASGI, outside Django's handler (STACK.md).
+
+One LISTEN connection per process hears of every change at its commit and wakes who waits for that proposal.
+A waiter subscribes, then reads the state, then waits, so that nothing falls between; after a lost connection
+everybody reads again. Waiting costs a coroutine, reading borrows one of a few threads."""
+
+import asyncio
+import re
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from urllib.parse import parse_qs
+from uuid import UUID
+
+import psycopg
+import structlog
+from django.db import OperationalError, close_old_connections, connection
+from django.http import HttpResponse
+from psycopg.conninfo import make_conninfo
+
+from accounts.exceptions import DomainError
+from agents import http
+from approvals import representation, selectors, states
+from approvals.transitions import CHANNEL
+from config.bridge import Receive, Scope, Send
+
+log = structlog.get_logger(__name__)
+MAX_WAIT = 60.0
+READERS = 4
+RETRY = 1.0
+_PATH = re.compile(r"/api/v1/proposals/([0-9a-fA-F-]{36})\Z")
+
+
+class Hub:
+    """Who waits for which proposal in this process, and the one connection that hears of changes."""
+
+    def __init__(self) -> None:
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._listener: asyncio.Task[None] | None = None
+
+    def subscribe(self, proposal_id: str) -> asyncio.Event:
+        """An event that is set when the proposal may have changed."""
+        if self._listener is None or self._listener.done():
+            self._listener = asyncio.create_task(self._listen())
+        event = asyncio.Event()
+        self._waiting[proposal_id].add(event)
+        return event
+
+    def unsubscribe(self, proposal_id: str, event: asyncio.Event) -> None:
+        self._waiting[proposal_id].discard(event)
+        if not self._waiting[proposal_id]:
+            del self._waiting[proposal_id]
+
+    async def close(self) -> None:
+        """Let go of the connection, when the process stops."""
+        if self._listener is not None:
+            self._listener.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listener
+            self._listener = None
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._hear()
+            except (psycopg.Error, OSError) as error:
+                log.warning("listener_lost", error=str(error)[:200])
+            await asyncio.sleep(RETRY)
+
+    async def _hear(self) -> None:
+        listener = await psycopg.AsyncConnection.connect(_conninfo(), autocommit=True)
+        async with listener:
+            await listener.execute(f'LISTEN "{CHANNEL}"')
+            self._wake_all()
+            async for notice in listener.notifies():
+                for event in self._waiting.get(notice.payload.split(" ")[0], ()):
+                    event.set()
+
+    def _wake_all(self) -> None:
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
+
+
+def _conninfo() -> str:
+    """A connection of its own to the same database; LISTEN needs a direct one, not a transaction pooler's."""
+    values = connection.settings_dict
+    return make_conninfo(
+        dbname=values["NAME"],
+        user=values["USER"] or None,
+        password=values["PASSWORD"] or None,
+        host=values["HOST"] or None,
+        port=values["PORT"] or None,
+    )
+
+
+hub = Hub()
+_readers = ThreadPoolExecutor(READERS, thread_name_prefix="wait-read")
+
+
+async def close() -> None:
+    """Let go of connection and threads, when the process stops."""
+    global _readers
+    await hub.close()
+    _readers.shutdown(wait=False)
+    _readers = ThreadPoolExecutor(READERS, thread_name_prefix="wait-read")
+
+
+def matches(scope: Scope) -> bool:
+    """Whether a request wants to wait: GET of one proposal with a positive `wait`."""
+    return (
+        scope["type"] == "http"
+        and scope["method"] == "GET"
+        and b"wait=" in scope["query_string"]
+        and _PATH.match(scope["path"]) is not None
+    )
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer when the version is above `after_version`, or with the present state when the time is up."""
+    try:
+        seconds, after = _parameters(scope)
+        found = _PATH.match(scope["path"])
+        assert found is not None
+        token_hash = http.bearer_hash(_header(scope, b"authorization"))
+        response = await _wait(UUID(found[1]), token_hash, seconds, after, receive)
+    except DomainError as error:
+        response = http.problem_of(error)
+    except OperationalError:
+        response = http.problem(
+            status=503,
+            code="unavailable",
+            title="Not available right now",
+            detail="The database cannot be reached. Ask again.",
+            retry_after=2,
+        )
+    except ValueError:
+        response = http.problem(status=404, code="not_found", title="Not found", detail="That is not an id.")
+    if response is None:
+        return
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
+    headers.append((b"content-length", str(len(response.content)).encode()))
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.content})
+
+
+async def _wait(
+    proposal_id: UUID, token_hash: bytes, seconds: float, after: int | None, receive: Receive
+) -> HttpResponse | None:
+    """The answer, or None when the agent has gone away."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    key = str(proposal_id)
+    changed = hub.subscribe(key)
+    gone = asyncio.create_task(_disconnected(receive))
+    try:
+        while True:
+            changed.clear()
+            version, is_open, content = await loop.run_in_executor(_readers, _read, proposal_id, token_hash)
+            news = not is_open if after is None else version > after
+            left = deadline - loop.time()
+            if news or left <= 0:
+                return HttpResponse(content, content_type="application/json")
+            woken = asyncio.create_task(changed.wait())
+            await asyncio.wait({woken, gone}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            woken.cancel()
+            if gone.done():
+                return None
+    finally:
+        gone.cancel()
+        hub.unsubscribe(key, changed)
+
+
+def _read(proposal_id: UUID, token_hash: bytes) -> tuple[int, bool, bytes]:
+    """(version, still undecided, JSON), read with the agent's authority as it is now; runs in a reader thread."""
+    close_old_connections()
+    try:
+        bearer = http.checked(token_hash)
+        proposal = selectors.own_proposal(bearer.agent.pk, proposal_id)
+        return proposal.version, proposal.state in states.OPEN, representation.of(proposal)
+    finally:
+        close_old_connections()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _parameters(scope: Scope) -> tuple[float, int | None]:
+    """(`wait` in seconds, `after_version` or None). Raises `FieldsInvalid`."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    wait, after = query.get("wait", ["0"])[0], query.get("after_version", [""])[0]
+    seconds = None
+    with suppress(ValueError):
+        seconds = float(wait)
+    if seconds is None or not 0 <= seconds <= MAX_WAIT:
+        raise http.FieldsInvalid(
+            "A parameter was refused.",
+            errors=[{"field": "wait", "message": f"must be 0 to {MAX_WAIT:g} seconds"}],
+        )
+    if after and not (after.isascii() and after.isdigit()):
+        raise http.FieldsInvalid(
+            "A parameter was refused.",
+            errors=[{"field": "after_version", "message": "must be the version you have"}],
+        )
+    return seconds, int(after[:9]) if after else None
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")

@@ -1,0 +1,97 @@
+"""Long-polls over a real port: told at the commit, told nothing of others, robust against a lost LISTEN."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from django.db import connection
+
+from approvals.models import Verdict
+from tests.factories import desk
+from tests.live import serving
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with serving() as address:
+        yield address
+
+
+def test_wait_ends_with_the_decision(url: str) -> None:
+    the = desk()
+    proposal = the.propose()
+    answers: list[tuple[float, httpx.Response]] = []
+
+    def wait() -> None:
+        response = httpx.get(
+            f"{url}/api/v1/proposals/{proposal.pk}?wait=20&after_version=1", headers=the.headers, timeout=30
+        )
+        answers.append((time.monotonic(), response))
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    time.sleep(1)
+    assert answers == []
+    the.decide(proposal, Verdict.APPROVE)
+    decided = time.monotonic()
+    waiter.join(10)
+    [(told, response)] = answers
+    assert (response.status_code, response.json()["status"]) == (200, "approved")
+    assert told - decided < 2
+
+
+def test_wait_returns_at_once_when_the_version_is_older(url: str) -> None:
+    the = desk()
+    proposal = the.propose()
+    the.decide(proposal, Verdict.REJECT)
+    response = httpx.get(
+        f"{url}/api/v1/proposals/{proposal.pk}?wait=20&after_version=1", headers=the.headers, timeout=10
+    )
+    assert (response.json()["status"], response.json()["version"]) == ("rejected", 2)
+
+
+def test_wait_runs_out_with_the_present_state(url: str) -> None:
+    the = desk()
+    proposal = the.propose()
+    response = httpx.get(f"{url}/api/v1/proposals/{proposal.pk}?wait=0.5", headers=the.headers, timeout=10)
+    assert (response.status_code, response.json()["status"]) == (200, "pending")
+
+
+def test_wait_on_another_agents_proposal_is_not_found(url: str) -> None:
+    mine, other = desk(), desk()
+    proposal = other.propose()
+    response = httpx.get(f"{url}/api/v1/proposals/{proposal.pk}?wait=5", headers=mine.headers, timeout=10)
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("wait", ["61", "-1", "x", "nan"])
+def test_wait_beyond_its_range_is_refused(url: str, wait: str) -> None:
+    the = desk()
+    proposal = the.propose()
+    response = httpx.get(f"{url}/api/v1/proposals/{proposal.pk}?wait={wait}", headers=the.headers, timeout=10)
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "wait")
+
+
+def test_wait_survives_a_lost_listener(url: str) -> None:
+    the = desk()
+    proposal = the.propose()
+    answers: list[httpx.Response] = []
+    waiter = threading.Thread(
+        target=lambda: answers.append(
+            httpx.get(f"{url}/api/v1/proposals/{proposal.pk}?wait=30", headers=the.headers, timeout=40)
+        )
+    )
+    waiter.start()
+    time.sleep(1)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+        )
+        assert cursor.fetchone() == (1,)
+    the.decide(proposal, Verdict.APPROVE)
+    waiter.join(10)
+    assert [answer.json()["status"] for answer in answers] == ["approved"]
