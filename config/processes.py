@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -42,17 +43,22 @@ def working_directory(pid: int) -> Path | None:
 
 
 def stop(pid: int, escalation: Sequence[tuple[signal.Signals, float]]) -> None:
-    """Send each signal and wait its number of seconds, until the process is gone."""
-    try:
-        process = psutil.Process(pid)
-    except psutil.NoSuchProcess:
+    """Send each signal and wait its number of seconds, until the process is gone.
+
+    A process whose parent does not collect it (the first one of a container often does not) stays a zombie for long;
+    for us it is gone.
+    """
+    created = created_at(pid)
+    if created is None:
         return
     for number, seconds in escalation:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
-        with suppress(psutil.TimeoutExpired):
-            process.wait(seconds)
-            return
+        deadline = time.monotonic() + seconds
+        with suppress(psutil.Error):
+            psutil.Process(pid).send_signal(number)
+        while time.monotonic() < deadline:
+            if not alive(pid, created=created):
+                return
+            time.sleep(0.01)
 
 
 def die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
