@@ -103,7 +103,12 @@ def test_parse_collects_all_faults_with_line_and_path() -> None:
         ("max_amount: 2000.5", "max_amount: 9007199254740993", "/agents/0/mandates/0/max_amount", "2^53"),
         ("label: Shop\n", "label: &a Shop\nother: *a\n", "", "alias"),
         ("label: Shop\n", "label: !!python/name:os.system Shop\n", "/label", "tag"),
-        ("title: Reverse a refund", "title: Reverse {order}", "/action_types/1/title", "{order} names nothing"),
+        (
+            "title: Reverse a refund",
+            "title: Reverse {order}",
+            "/action_types/1/title",
+            "{order} names nothing",
+        ),
         ("amount: /amount\n", "amount: /total\n", "/action_types/0/amount", "names nothing"),
         ("amount: /amount\n", "amount: /lines\n", "/action_types/0/amount", "not a number"),
         ("    currency: EUR\n", "", "/action_types/0/amount", "needs a currency"),
@@ -112,11 +117,26 @@ def test_parse_collects_all_faults_with_line_and_path() -> None:
         ("schema: {type: object}", "schema: {type: object, required: 1}", "/action_types/1/schema", "usable"),
         ("name: reverse_refund", "name: refund_order", "/action_types/1/name", "already used"),
         ("quorum: 2, reason", "due_minutes: 9000, reason", "/queues/0/due_minutes", "after it expires"),
-        ("action_type: refund_order,", "action_type: reverse_refund,", "/agents/0/mandates/0/max_amount", "no amount"),
+        (
+            "action_type: refund_order,",
+            "action_type: reverse_refund,",
+            "/agents/0/mandates/0/max_amount",
+            "no amount",
+        ),
         ("blueprint: 1", "blueprint: 2", "/blueprint", "1 was expected"),
         ("domain: shop", "domains: shop", "the file", "domains"),
-        ("review: {queue: refunds, quorum: 2}", "review: {queue: nowhere}", "/policy/rules/0/review/queue", "nowhere"),
-        ("review: {queue: refunds, quorum: 2}", "deny: no, cap: advisory", "/policy/rules/0", "exactly one effect"),
+        (
+            "review: {queue: refunds, quorum: 2}",
+            "review: {queue: nowhere}",
+            "/policy/rules/0/review/queue",
+            "nowhere",
+        ),
+        (
+            "review: {queue: refunds, quorum: 2}",
+            "deny: no, cap: advisory",
+            "/policy/rules/0",
+            "exactly one effect",
+        ),
     ],
 )
 def test_parse_names_place_and_remedy(old: str, new: str, path: str, words: str) -> None:
@@ -125,7 +145,9 @@ def test_parse_names_place_and_remedy(old: str, new: str, path: str, words: str)
     assert any(text.startswith(path) and words in text for text in found), found
 
 
-@pytest.mark.parametrize("text", ["", "- a\n", "a: [\n", "a: \x00\n", "just words", "--- a\n--- b\n", "[" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "- a\n", "a: [\n", "a: \x00\n", "just words", "--- a\n--- b\n", "[" * 5000]
+)
 def test_parse_refuses_what_is_no_blueprint(text: str) -> None:
     assert faults(text)
 

@@ -1,0 +1,1 @@
+"""Replaying recorded agent actions through a running server (docs/replay.md)."""
