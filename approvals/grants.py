@@ -37,6 +37,13 @@ class Claims:
 
 def issue(proposal: Proposal, revision: Revision, *, at: datetime) -> Grant:
     """Sign and store the grant of an approved proposal, in the transaction that approves it."""
+    grant = prepare(proposal, revision, at=at)
+    grant.save(force_insert=True)
+    return grant
+
+
+def prepare(proposal: Proposal, revision: Revision, *, at: datetime) -> Grant:
+    """The signed, unsaved grant."""
     kid, key = keys.active()
     expires_at = at + timedelta(seconds=proposal.action_type.grant_seconds)
     jti = uuid7()
@@ -54,7 +61,7 @@ def issue(proposal: Proposal, revision: Revision, *, at: datetime) -> Grant:
         "exp": int(expires_at.timestamp()),
     }
     token = jwt.encode({"alg": "EdDSA", "kid": kid, "typ": "JWT"}, claims, key, algorithms=ALGORITHMS)
-    return Grant.objects.create(
+    return Grant(
         id=jti,
         proposal=proposal,
         revision=revision,
