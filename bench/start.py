@@ -124,7 +124,9 @@ def main() -> None:
         var = Path(directory) / "var"
         with _running(port, var) as first:
             first_seconds = first.seconds
-        later, bare, memory = [], [], []
+        later: list[float] = []
+        bare: list[float] = []
+        memory: list[tuple[str, int, int]] = []
         for _ in range(options.rounds):
             bare.append(_bare_seconds(_free_port()))
             with _running(port, var) as again:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,10 +96,14 @@ def program(
 
 
 def rotate(log: Path) -> None:
-    """Keep one earlier log, so that years of restarts do not fill the disk."""
+    """Keep one earlier log, so that a year of work does not fill the disk.
+
+    The file is emptied in place, since its writer goes on appending to it.
+    """
     with suppress(FileNotFoundError):
         if log.stat().st_size > _LARGEST_LOG:
-            log.replace(log.with_suffix(".log.1"))
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)
 
 
 def stop_all(children: Iterable[Child], seconds: float) -> None:

@@ -24,6 +24,7 @@ from config.problem import Problem, last_lines
 
 READY_SECONDS = 90.0
 _STOP_SECONDS = 12.0  # web lets requests finish for 5, the worker its tasks
+_SAME_WISH = 1.0  # seconds
 _GIVE_UP_AFTER = 3  # crashes before web was ever ready: starting it again will not help
 
 
@@ -49,6 +50,7 @@ class Supervisor:
         self.services: list[Child] = []
         self.programs: list[Child] = []
         self._reader, self._writer = os.pipe()
+        self._last_signal = float("-inf")
 
     def run(self) -> None:
         """Until somebody stops it."""
@@ -211,6 +213,8 @@ class Supervisor:
             self._tick()
             for name, error in errors.new_errors():
                 console.notice(f"{name} reports: {error} ({self.layout.log / name}.log)")
+            for child in (*self.services, *self.programs):
+                children.rotate(child.log)
             self._sleep(1.0)
 
     def _tick(self) -> None:
@@ -292,7 +296,11 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes `_sleep`
 
     def _on_signal(self, _number: int, _frame: object) -> None:
-        raise _Stop
+        """Terminals, make and service managers often send one wish twice; that is no second wish."""
+        now = time.monotonic()
+        if now - self._last_signal > _SAME_WISH:
+            self._last_signal = now
+            raise _Stop
 
 
 def _web(descriptor: int) -> list[str]:

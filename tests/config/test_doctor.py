@@ -71,7 +71,7 @@ def test_a_stale_lock_file_is_taken_over(installation: Callable[..., Installatio
 def test_a_full_disk_is_named_before_anything_is_written(
     installation: Callable[..., Installation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: SimpleNamespace(free=120_000_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=120_000_000))
     with pytest.raises(Problem, match=r"Only 120 MB are free.*set COUNTERSIGN_VAR"):
         preflight.room(installation())
 

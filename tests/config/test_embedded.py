@@ -64,7 +64,7 @@ def var(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def gone(pid: int | None) -> bool:
     assert pid is not None
     with suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     return True
 
 

@@ -88,13 +88,13 @@ def test_a_half_made_environment_is_made_anew(
 def test_a_disk_without_room_is_named_before_anything_is_downloaded(
     tmp_path: Path, installs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: SimpleNamespace(free=5_000_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=5_000_000))
     with pytest.raises(environment.EnvironmentProblem, match="Only 5 MB are free"):
         environment.main("runtime", tmp_path / "venv")
     assert installs == []
 
 
 def test_an_old_python_is_told_which_one_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment.sys, "version_info", (3, 9, 2))
+    monkeypatch.setattr("sys.version_info", (3, 9, 2))
     with pytest.raises(environment.EnvironmentProblem, match=r"needs Python 3.11 or later, and this is 3.9"):
         environment.main("runtime", tmp_path / "venv")

@@ -115,7 +115,7 @@ def remaining(pids: dict[str, int], seconds: float = 20) -> list[str]:
 
 def _runs(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
@@ -132,9 +132,11 @@ def run(var: Path) -> Iterator[Run]:
     started = Run(var, free_port())
     started.ready = started.says("^Countersign is at")
     yield started
-    started.process.kill()
-    started.process.wait()
-    remaining(started.pids())
+    if started.process.poll() is None:
+        pids = started.pids()
+        started.process.kill()
+        started.process.wait()
+        assert remaining(pids) == []
 
 
 def test_the_first_start_says_the_address_and_a_link_for_the_first_admin_in_one_line(run: Run) -> None:
