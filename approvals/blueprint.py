@@ -160,7 +160,12 @@ class _Check:
         except ValueError as error:
             fault(path + "/schema", str(error))
             return
-        for pointer in pointers.placeholders(item["title"]):
+        named = pointers.placeholders(item["title"])
+        if item["title"].count("{") != len(named):
+            fault(
+                path + "/title", "a {…} in it is no placeholder; write {name}, {outer.inner} or {/a/pointer}"
+            )
+        for pointer in named:
             if _schema_at(schema, pointer) is pointers.MISSING:
                 fault(path + "/title", f"{{{pointer[1:]}}} names nothing in the schema")
         for i, pointer in enumerate(item.get("material", [])):

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from joserfc import jwt
 from joserfc.errors import JoseError, SecurityWarning
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, OKPKey
 from joserfc.jwt import JWTClaimsRegistry
 
 from approvals import keys
@@ -42,9 +42,11 @@ def issue(proposal: Proposal, revision: Revision, *, at: datetime) -> Grant:
     return grant
 
 
-def prepare(proposal: Proposal, revision: Revision, *, at: datetime) -> Grant:
-    """The signed, unsaved grant."""
-    kid, key = keys.active()
+def prepare(
+    proposal: Proposal, revision: Revision, *, at: datetime, signer: tuple[str, OKPKey] | None = None
+) -> Grant:
+    """The signed, unsaved grant. `signer` is what `keys.active` gave, for callers who sign many at once."""
+    kid, key = signer or keys.active()
     expires_at = at + timedelta(seconds=proposal.action_type.grant_seconds)
     jti = uuid7()
     claims = {

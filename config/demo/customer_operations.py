@@ -287,7 +287,7 @@ def change_address(m: Moment) -> Case:
                 m.pick(
                     f"I've moved! Please send order {order} to {other.street}, {other.postcode} {other.city}.",
                     f"Can the parcel go to my office? {other.street} in {other.city}, {other.postcode}.",
-                    f"Wrong address in order {order}, sorry. It should be {other.street}, {other.postcode} {other.city}.",
+                    f"Wrong address in {order}, sorry. It should be {other.street}, {other.postcode} {other.city}.",
                 )
             ),
             tool(
@@ -367,6 +367,36 @@ _BODIES = (
     "Rotterdam\nCustomer care",
 )
 _MIDDLES = (
+    (
+        "Colour of the lampshade",
+        "The shade is opal white; the picture was taken in evening light, hence the tone.",
+    ),
+    (
+        "Exchange for the larger size",
+        "We have set the larger size aside. Send yours back and it leaves at once.",
+    ),
+    (
+        "Tent poles",
+        "The poles are numbered from the door; number three carries the curve. The leaflet has it mirrored.",
+    ),
+    ("Gift wrapping", "We wrap it in plain grey paper and leave the invoice out of the parcel."),
+    (
+        "Delivery to the third floor",
+        "Two people will carry the sofa up. Please measure the stairs: it needs 92 cm.",
+    ),
+    (
+        "Oil for the oak table",
+        "Twice a year is enough: thinly, along the grain, and wipe off the rest after an hour.",
+    ),
+    (
+        "Payment in instalments",
+        "You can pay in three parts without interest; the link in your account is good for a week.",
+    ),
+    (
+        "Missing confirmation",
+        "Your order did reach us; the confirmation went to an address with a typing mistake.",
+    ),
+    ("Price of the set", "The three pots are sold together only, which is why no single price is shown."),
     (
         "Your delivery",
         "Your parcel left our warehouse yesterday and should be with you within three working days.",

@@ -229,6 +229,41 @@ def _restart_all(m: Moment, case: Case) -> Case:
 
 _ANSWERS = (
     (
+        "My second screen stays dark.",
+        "solved",
+        "The cable was in the wrong port. In the one with the arrow it works.",
+    ),
+    (
+        "I got a strange mail from the bank.",
+        "solved",
+        "Well spotted, it was a fake. I blocked the sender for everybody.",
+    ),
+    (
+        "The label printer cuts too early.",
+        "workaround",
+        "Choose the format “A6 long” until the new driver arrives.",
+    ),
+    (
+        "The file says it is locked.",
+        "solved",
+        "A session of last week still held it. I closed it; open it again.",
+    ),
+    (
+        "Can I have a louder headset?",
+        "duplicate",
+        "Your colleague asked for the whole team; six are on their way.",
+    ),
+    (
+        "The server room door beeps.",
+        "known_error",
+        "Its battery is low. The caretaker comes tomorrow; it still locks.",
+    ),
+    (
+        "Where do I find my pay slip?",
+        "no_answer",
+        "I asked what you see on the page and had no answer for a week.",
+    ),
+    (
         "The printer on the second floor prints empty pages.",
         "solved",
         "The toner was empty although the display said 20 %. I had a new one put in; the queue prints again.",

@@ -18,7 +18,7 @@ action_types:
   - name: refund_order
     label: Refund an order
     risk: medium
-    title: "Refund {amount} {lines/0/sku}"
+    title: "Refund {amount} {lines.0.sku}"
     amount: /amount
     currency: EUR
     material: [/amount]
@@ -109,6 +109,7 @@ def test_parse_collects_all_faults_with_line_and_path() -> None:
             "/action_types/1/title",
             "{order} names nothing",
         ),
+        ("title: Reverse a refund", "title: 'Reverse {a/b}'", "/action_types/1/title", "no placeholder"),
         ("amount: /amount\n", "amount: /total\n", "/action_types/0/amount", "names nothing"),
         ("amount: /amount\n", "amount: /lines\n", "/action_types/0/amount", "not a number"),
         ("    currency: EUR\n", "", "/action_types/0/amount", "needs a currency"),

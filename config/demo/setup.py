@@ -1,0 +1,133 @@
+"""Set the made-up company up: people, teams, rights, blueprints, credentials. Repeating it changes nothing."""
+
+import json
+import os
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+from django.utils import timezone
+from guardian.models import GroupObjectPermission
+
+from accounts.models import User
+from agents.models import Agent
+from agents.services import credentials
+from approvals.models import Queue
+from approvals.services import load_blueprint, set_up
+from audit import recording
+from audit.events import Kind, Target, system
+from config.demo import company, people
+
+_ACTOR = system("demo_seed")
+
+
+def tokens_path() -> Path:
+    """Where the demo agents' tokens are kept for `demo_agents`, readable by this user only."""
+    return Path(settings.VAR) / "demo" / "tokens.json"
+
+
+def set_up_company() -> None:
+    """Everything but the past. Each step looks first whether it has been done."""
+    _people()
+    admin = User.objects.get(email=_admin_email())
+    for path in company.BLUEPRINTS:
+        load_blueprint.load(data=path.read_bytes(), name=path.name, actor=admin)
+    _reviewers(admin)
+    _tokens()
+
+
+def read_tokens() -> dict[str, str]:
+    """Tokens by agent slug; empty before the company was set up."""
+    try:
+        found: dict[str, str] = json.loads(tokens_path().read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that holds secrets: mode 0600 from its first byte, replaced whole."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as opened:
+        opened.write(text)
+    temporary.replace(path)
+
+
+def _admin_email() -> str:
+    return next(person.email for person in people.PEOPLE if person.is_admin)
+
+
+def _people() -> None:
+    existing = set(User.objects.values_list("email", flat=True))
+    password = ""
+    with transaction.atomic(durable=True):
+        for name in people.TEAMS:
+            team, created = Group.objects.get_or_create(name=name)
+            if created:
+                recording.record(actor=_ACTOR, kind=Kind.TEAM_CHANGED, target=Target("team", str(team.pk)),
+                                 after={"name": name})  # fmt: skip
+        Group.objects.get(name=people.AUDITORS).permissions.add(
+            Permission.objects.get(codename="view_auditevent", content_type__app_label="audit")
+        )
+        for person in people.PEOPLE:
+            if person.email in existing:
+                continue
+            password = password or make_password(people.PASSWORD)
+            user = User.objects.create(
+                email=person.email,
+                name=person.name,
+                password=password,
+                is_superuser=person.is_admin,
+                is_staff=person.is_admin,
+                time_zone="Europe/Amsterdam",
+            )
+            user.groups.set(Group.objects.filter(name__in=person.teams))
+            recording.record(
+                actor=_ACTOR,
+                kind=Kind.PERSON_CREATED,
+                target=Target("person", str(user.pk)),
+                after={
+                    "email": user.email,
+                    "name": user.name,
+                    "admin": person.is_admin,
+                    "teams": list(person.teams),
+                },
+            )
+
+
+def _reviewers(admin: User) -> None:
+    for slug, teams in people.REVIEWED_BY.items():
+        queue = Queue.objects.get(slug=slug)
+        given = set(
+            GroupObjectPermission.objects.filter(
+                permission__codename="review_queue",
+                permission__content_type__model="queue",
+                object_pk=str(queue.pk),
+            ).values_list("group__name", flat=True)
+        )
+        for name in teams:
+            if name not in given:
+                set_up.assign_reviewer(queue_slug=slug, to=Group.objects.get(name=name), actor=admin)
+
+
+def _tokens() -> None:
+    """A credential for every agent whose token we do not hold, registered by its owner."""
+    tokens = read_tokens()
+    agents = Agent.objects.filter(slug__in=[worker.slug for worker in company.WORKERS]).select_related(
+        "owner"
+    )
+    changed = False
+    for agent in agents:
+        usable = agent.credentials.filter(
+            revoked_at=None, expires_at__gt=timezone.now(), label="demo"
+        ).exists()
+        if agent.slug not in tokens or not usable:
+            _, tokens[agent.slug] = credentials.issue(agent_id=agent.pk, actor=agent.owner, label="demo")
+            changed = True
+    if changed:
+        write_private(tokens_path(), json.dumps(tokens, indent=1))
