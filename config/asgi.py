@@ -1,6 +1,7 @@
 """Two doors, one process: who waits is served by plain ASGI, everything else by Django's WSGI handler."""
 
-from config import waiting, wsgi
+from config import wsgi  # first: it sets Django up, which everything below needs  # isort: skip
+from config import waiting
 from config.bridge import Bridge, Receive, Scope, Send
 
 _bridge = Bridge(wsgi.application)

@@ -89,6 +89,8 @@ async def _read(receive: Receive) -> bytes | None:
 
 
 async def _send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> None:
+    if status >= 200 and status not in (204, 304) and all(name != b"content-length" for name, _ in headers):
+        headers.append((b"content-length", str(len(content)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 

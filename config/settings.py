@@ -7,9 +7,12 @@ import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import django_stubs_ext
 import structlog
 
 from config import embedded, secret
+
+django_stubs_ext.monkeypatch()  # lets annotations name ModelAdmin[User] and the like at run time
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("COUNTERSIGN_VAR") or BASE_DIR / "var").absolute()

@@ -46,7 +46,7 @@ class Submitted:
 
 
 @dataclass(slots=True)
-class _Draft:
+class Draft:
     """Everything one insert needs."""
 
     proposal: Proposal
@@ -143,7 +143,7 @@ def _draft(
     key: str,
     request_digest: bytes,
     request: ProposeRequest,
-) -> _Draft:
+) -> Draft:
     now = timezone.now()
     agent = bearer.agent
     rules = facts.domain_policy(action_type.domain, cache.number)
@@ -230,7 +230,17 @@ def _draft(
         },
         policy_version=rules.version_id,
     )
-    return _Draft(proposal, content, event, route)
+    return Draft(proposal, content, event, route)
+
+
+def draft_of(
+    token_hash: bytes, key: str, request_digest: bytes, request: ProposeRequest, cache: Cache
+) -> tuple[Draft, int]:
+    """The insert that a request would lead to, and the authority number it depends on; measurements run it."""
+    bearer, action_type = cache.bearer(token_hash), cache.action_type(request.action_type)
+    assert bearer is not None and action_type is not None
+    mandate = cache.mandate(bearer.agent, action_type)
+    return _draft(cache, bearer, action_type, mandate, key, request_digest, request), cache.number
 
 
 def _own_parent(agent: Agent, request: ProposeRequest) -> Any:
@@ -279,7 +289,7 @@ SELECT authority.number = %(authority)s, slot.free, EXISTS (SELECT FROM new) FRO
 """The whole acceptance. `slot` serialises one idempotency key without waiting; see `_insert` for the answers."""
 
 
-def parameters(draft: _Draft, authority_number: int) -> dict[str, Any]:
+def parameters(draft: Draft, authority_number: int) -> dict[str, Any]:
     """The values of `INSERT`."""
     proposal, event = draft.proposal, draft.event
     values: dict[str, Any] = {}
@@ -296,7 +306,7 @@ def parameters(draft: _Draft, authority_number: int) -> dict[str, Any]:
     return values | {"canonical": draft.canonical, "slot": key_hash, "authority": authority_number}
 
 
-def _insert(draft: _Draft, authority_number: int) -> Submitted | None:
+def _insert(draft: Draft, authority_number: int) -> Submitted | None:
     """Run the statement. None: authority has changed. A taken key is a repeat or a conflict."""
     with connection.cursor() as cursor:
         cursor.execute(INSERT, parameters(draft, authority_number))
