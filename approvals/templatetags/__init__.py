@@ -1,0 +1,1 @@
+"""Template tags: how things look, never what they mean."""

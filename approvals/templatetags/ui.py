@@ -1,0 +1,118 @@
+"""Small pieces every page uses: icons, places in the bar, times, badges."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+from django.template.context import Context
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+register = template.Library()
+
+_STEPS = (
+    (timedelta(days=365), "y"),
+    (timedelta(days=30), "mo"),
+    (timedelta(days=1), "d"),
+    (timedelta(hours=1), "h"),
+    (timedelta(minutes=1), "min"),
+)
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """An icon of the sprite; without a label it is decoration and hidden from assistive technology."""
+    reference = f"{static('icons/sprite.svg')}#{name}"
+    if label:
+        return format_html('<svg class="icon" role="img" aria-label="{}"><use href="{}"/></svg>', label, reference)
+    return format_html('<svg class="icon" aria-hidden="true"><use href="{}"/></svg>', reference)
+
+
+@register.simple_tag(takes_context=True)
+def place(context: Context, url: str, icon_name: str, name: str, count: int = 0) -> SafeString:
+    """One place of the bar, marked as current below its URL; nothing when the URL does not exist."""
+    if not url:
+        return mark_safe("")
+    request: HttpRequest | None = context.get("request")
+    current = request is not None and request.path.startswith(url)
+    return format_html(
+        '<a href="{}"{}>{}<span class="places__name">{}</span>{}</a>',
+        url,
+        mark_safe(' aria-current="page"') if current else "",
+        icon(icon_name),
+        name,
+        format_html('<span class="places__count">{}</span>', count) if count else "",
+    )
+
+
+def span(delta: timedelta) -> str:
+    """The two most telling units at most, in words short enough for a table: ``3 h 20 min``, ``4 d``."""
+    delta = abs(delta)
+    parts: list[str] = []
+    for size, unit in _STEPS:
+        amount, delta = divmod(delta, size)
+        if amount:
+            parts.append(f"{amount} {unit}")
+        if len(parts) == 2 or (parts and unit in ("y", "mo", "d")):
+            break
+    return " ".join(parts) or "less than a minute"
+
+
+@register.simple_tag
+def ago(moment: datetime | None, style: str = "ago") -> SafeString:
+    """A relative time that carries the exact one; the page's script keeps it current.
+
+    Styles: ``ago`` (2 h ago, in 5 min), ``due`` (5 min left, 2 h overdue), ``plain`` (the length alone).
+    """
+    if moment is None:
+        return mark_safe("")
+    return format_html(
+        '<time datetime="{}" title="{}" data-relative="{}">{}</time>',
+        moment.astimezone(UTC).isoformat(timespec="seconds"),
+        timezone.localtime(moment).strftime("%a %d %b %Y, %H:%M:%S %Z"),
+        style,
+        relative(moment, timezone.now(), style),
+    )
+
+
+def relative(moment: datetime, now: datetime, style: str) -> str:
+    """The words of `ago`, apart from it so that a table of cases can test them."""
+    length = span(moment - now)
+    if style == "plain":
+        return length
+    if style == "due":
+        return f"{length} left" if moment >= now else f"{length} overdue"
+    return f"in {length}" if moment > now else f"{length} ago"
+
+
+@register.simple_tag
+def state_badge(state: Any) -> SafeString:
+    """A proposal's (or an agent's) state as a coloured word."""
+    value = str(state)
+    return format_html('<span class="badge badge--state-{}">{}</span>', value, value.replace("_", " "))
+
+
+_TIERS = {
+    "advisory": "advisory",
+    "in_the_loop": "in the loop",
+    "on_the_loop": "on the loop",
+    "out_of_the_loop": "out of the loop",
+}
+
+
+@register.simple_tag
+def tier_badge(tier: Any) -> SafeString:
+    """The tier of autonomy under which something was routed."""
+    value = str(tier)
+    return format_html('<span class="badge badge--tier-{}">{}</span>', value, _TIERS.get(value, value))
+
+
+@register.simple_tag
+def risk_badge(risk: Any) -> SafeString:
+    """The risk of an action type; critical carries an icon as well as its colour."""
+    value = str(risk)
+    mark = icon("shield-alert") if value in ("high", "critical") else ""
+    return format_html('<span class="badge badge--risk-{}">{}{} risk</span>', value, mark, value)
