@@ -88,7 +88,9 @@ def evaluate(rules: Sequence[Rule], context: Mapping[str, Any]) -> Findings:
     caps: list[Rule] = []
     errors: list[tuple[Rule, str]] = []
     denied_by = None
-    values = dict(context)
+    if not rules:
+        return Findings()
+    values = cel.Context(variables=dict(context))  # converted once, not once per rule
     for rule in rules:
         try:
             matched = rule.program.execute(values)

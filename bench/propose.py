@@ -28,7 +28,11 @@ def set_up() -> tuple[str, bytes]:
         [
             {"name": "large", "when": "amount > 5000", "review": {"quorum": 2}},
             {"name": "odd-hours", "when": "args.order_id.startsWith('X')", "cap": "in_the_loop"},
-            {"name": "forbidden", "when": "args.reason == 'duplicate' && amount > 900.0", "deny": "Not like this."},
+            {
+                "name": "forbidden",
+                "when": "args.reason == 'duplicate' && amount > 900.0",
+                "deny": "Not like this.",
+            },
         ],
         the.queue,
     )
@@ -41,7 +45,11 @@ def set_up() -> tuple[str, bytes]:
         "context": [
             {"role": "user", "content": "My lamp arrived broken. " + "u" * 220},
             {"role": "assistant", "content": "I am sorry. " + "a" * 180},
-            {"role": "tool", "name": "get_order", "content": json.dumps({"order": "A-1001", "total": 42.5}) + "t" * 200},
+            {
+                "role": "tool",
+                "name": "get_order",
+                "content": json.dumps({"order": "A-1001", "total": 42.5}) + "t" * 200,
+            },
         ],
         "subject": {"type": "customer", "id": "c-17"},
         "trace_id": "trace-1",
@@ -68,16 +76,17 @@ def reference_script(token: str, body: bytes) -> str:
     from approvals.services import submit
 
     request: ProposeRequest = parse(body, ProposeRequest)
-    draft, number = submit.draft_of(digest(token), "KEY", hashlib.sha256(body).digest(), request, authority.fresh())
+    draft, number = submit.draft_of(
+        digest(token), "KEY", hashlib.sha256(body).digest(), request, authority.fresh()
+    )
     values: dict[str, Any] = submit.parameters(draft, number)
-    changing = {"id": "IDENTITY", "event_object_id": "OBJECT", "slot": 424242}
+    identity = f"{draft.proposal.id}"
     with connection.cursor() as cursor:
-        statement = cursor.mogrify(submit.INSERT, values | changing)
+        statement = cursor.mogrify(submit.INSERT, values | {"slot": 424242})
     return (
         "\\set r random(1, 4000000000000000)\n"
-        + statement.replace("'IDENTITY'", "lpad(to_hex(:r), 32, '0')::uuid")
-        .replace("'OBJECT'", "'b' || :r")
-        .replace("'KEY'", "'k' || :r")
+        + statement.replace(identity, "' || lpad(to_hex(:r), 32, '0') || '")
+        .replace('"KEY"', "\"k' || :r || '\"")
         .replace("424242", ":r")
         .replace("\n", " ")
         + ";\n"
@@ -89,10 +98,14 @@ def main() -> None:
     try:
         token, body = set_up()
         script = reference_script(token, body)
-        print(f"body {len(body)} bytes, statement {len(script)} characters, {ROUNDS} rounds of {SECONDS:g} s each\n")
+        print(
+            f"body {len(body)} bytes, statement {len(script)} characters, {ROUNDS} rounds of {SECONDS:g} s each\n"
+        )
         with stage.web(2) as address:
             stage.load(address, requests(address, token, body), connections=8, seconds=3)
-            print(f"{'connections':>11} {'proposals/s':>12} {'p50 ms':>8} {'p99 ms':>8} {'pgbench/s':>10} {'ratio':>6}  goal")
+            print(
+                f"{'connections':>11} {'proposals/s':>12} {'p50 ms':>8} {'p99 ms':>8} {'pgbench/s':>10} {'ratio':>6}  goal"
+            )
             for connections in CONNECTIONS:
                 report(address, token, body, script, connections)
     finally:

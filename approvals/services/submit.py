@@ -257,21 +257,16 @@ def _own_parent(agent: Agent, request: ProposeRequest) -> Any:
     return request.parent_id
 
 
-_PROPOSAL_FIELDS = list(Proposal._meta.concrete_fields)
-_PROPOSAL_COLUMNS = ", ".join(str(field.column) for field in _PROPOSAL_FIELDS)
-_JSON_COLUMNS = {"context", "current_state", "metadata", "roles", "reasons"}
-_PROPOSAL_VALUES = ", ".join(
-    f"%({field.column})s" + ("::jsonb" if field.column in _JSON_COLUMNS else "") for field in _PROPOSAL_FIELDS
-)
-_EVENT_COLUMNS = [
-    "kind", "actor_kind", "actor_id", "object_type", "object_id", "object_version", "content", "salt", "commitment",
-]  # fmt: skip
+_PROPOSAL_FIELDS = [(str(field.column), field.attname) for field in Proposal._meta.concrete_fields]
+_PROPOSAL_COLUMNS = ", ".join(column for column, _ in _PROPOSAL_FIELDS)
+_EVENT_COLUMNS = ["kind", "actor_kind", "actor_id", "object_type", "object_id", "object_version", "content"]
 INSERT = f"""
 WITH authority AS (SELECT number FROM agents_authorityversion WHERE id = 1),
 slot AS (SELECT pg_try_advisory_xact_lock(%(slot)s) AS free),
 new AS (
     INSERT INTO approvals_proposal ({_PROPOSAL_COLUMNS})
-    SELECT {_PROPOSAL_VALUES} FROM authority, slot
+    SELECT {", ".join("row." + column for column, _ in _PROPOSAL_FIELDS)}
+    FROM authority, slot, json_populate_record(NULL::approvals_proposal, %(proposal)s) AS row
     WHERE authority.number = %(authority)s AND slot.free
     ON CONFLICT (agent_id, idempotency_key) DO NOTHING
     RETURNING id, digest, created_at
@@ -281,29 +276,31 @@ revision AS (
     SELECT id, 1, %(canonical)s, digest, '', created_at FROM new
 ),
 event AS (
-    INSERT INTO audit_auditevent ({", ".join(_EVENT_COLUMNS)})
-    SELECT {", ".join(f"%(event_{name})s" for name in _EVENT_COLUMNS)} FROM new
+    INSERT INTO audit_auditevent ({", ".join(_EVENT_COLUMNS)}, salt, commitment)
+    SELECT {", ".join("event." + name for name in _EVENT_COLUMNS)}, %(salt)s, %(commitment)s
+    FROM new, json_populate_record(NULL::audit_auditevent, %(event)s) AS event
 )
 SELECT authority.number = %(authority)s, slot.free, EXISTS (SELECT FROM new) FROM authority, slot
 """  # noqa: S608 - the parts put in are names of our own columns
-"""The whole acceptance. `slot` serialises one idempotency key without waiting; see `_insert` for the answers."""
+"""The whole acceptance. Rows travel as one JSON value each, which costs a quarter of fifty parameters; `slot`
+serialises one idempotency key without waiting; see `_insert` for the answers."""
 
 
 def parameters(draft: Draft, authority_number: int) -> dict[str, Any]:
     """The values of `INSERT`."""
     proposal, event = draft.proposal, draft.event
-    values: dict[str, Any] = {}
-    for field in _PROPOSAL_FIELDS:
-        value = getattr(proposal, field.attname)
-        if field.column in _JSON_COLUMNS:
-            value = None if value is None else msgspec.json.encode(value).decode()
-        values[str(field.column)] = value
-    values |= {f"event_{name}": getattr(event, name) for name in _EVENT_COLUMNS}
-    key_hash = int.from_bytes(
-        hashlib.sha256(f"{proposal.agent_id} {proposal.idempotency_key}".encode()).digest()[:8],
-        signed=True,
-    )
-    return values | {"canonical": draft.canonical, "slot": key_hash, "authority": authority_number}
+    row = {column: getattr(proposal, name) for column, name in _PROPOSAL_FIELDS}
+    row["request_digest"] = "\\x" + bytes(proposal.request_digest).hex()
+    slot = hashlib.sha256(f"{proposal.agent_id} {proposal.idempotency_key}".encode()).digest()[:8]
+    return {
+        "proposal": msgspec.json.encode(row).decode(),
+        "event": msgspec.json.encode({name: getattr(event, name) for name in _EVENT_COLUMNS}).decode(),
+        "salt": event.salt,
+        "commitment": event.commitment,
+        "canonical": draft.canonical,
+        "slot": int.from_bytes(slot, signed=True),
+        "authority": authority_number,
+    }
 
 
 def _insert(draft: Draft, authority_number: int) -> Submitted | None:
