@@ -85,8 +85,8 @@ def reference_script(token: str, body: bytes) -> str:
         statement = cursor.mogrify(submit.INSERT, values | {"slot": 424242})
     return (
         "\\set r random(1, 4000000000000000)\n"
-        + statement.replace(identity, "' || lpad(to_hex(:r), 32, '0') || '")
-        .replace('"KEY"', "\"k' || :r || '\"")
+        + statement.replace(identity, "' || lpad(to_hex(:r), 32, '0') || E'")
+        .replace('"KEY"', "\"k' || :r || E'\"")
         .replace("424242", ":r")
         .replace("\n", " ")
         + ";\n"

@@ -266,7 +266,7 @@ slot AS (SELECT pg_try_advisory_xact_lock(%(slot)s) AS free),
 new AS (
     INSERT INTO approvals_proposal ({_PROPOSAL_COLUMNS})
     SELECT {", ".join("row." + column for column, _ in _PROPOSAL_FIELDS)}
-    FROM authority, slot, json_populate_record(NULL::approvals_proposal, %(proposal)s) AS row
+    FROM authority, slot, json_populate_record(NULL::approvals_proposal, (%(proposal)s)::json) AS row
     WHERE authority.number = %(authority)s AND slot.free
     ON CONFLICT (agent_id, idempotency_key) DO NOTHING
     RETURNING id, digest, created_at
@@ -278,7 +278,7 @@ revision AS (
 event AS (
     INSERT INTO audit_auditevent ({", ".join(_EVENT_COLUMNS)}, salt, commitment)
     SELECT {", ".join("event." + name for name in _EVENT_COLUMNS)}, %(salt)s, %(commitment)s
-    FROM new, json_populate_record(NULL::audit_auditevent, %(event)s) AS event
+    FROM new, json_populate_record(NULL::audit_auditevent, (%(event)s)::json) AS event
 )
 SELECT authority.number = %(authority)s, slot.free, EXISTS (SELECT FROM new) FROM authority, slot
 """  # noqa: S608 - the parts put in are names of our own columns
