@@ -73,7 +73,9 @@ def _first_page(port: int, process: subprocess.Popen[bytes]) -> None:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
                 if b"<html" in answer.read():
                     return
-        except (urllib.error.URLError, OSError):
+        except urllib.error.HTTPError as error:
+            sys.exit(f"the first page answered {error.code}")
+        except OSError:
             time.sleep(0.02)
     sys.exit("no first page within three minutes")
 

@@ -304,10 +304,7 @@ class Supervisor:
 
 
 def _web(descriptor: int) -> list[str]:
-    return [
-        *("uvicorn", "config.asgi:application", "--fd", str(descriptor)),
-        *("--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5"),
-    ]
+    return ["config.web", str(descriptor)]
 
 
 # Tasks wait for the database and for other servers, so threads serve them: one process instead of a parent and its
