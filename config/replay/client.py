@@ -83,6 +83,7 @@ class AgentClient:
     http: httpx.AsyncClient
     line: Line
     token: str
+    wait: int = LONG_POLL
 
     async def propose(
         self, body: dict[str, Any], key: str
@@ -98,11 +99,16 @@ class AgentClient:
     async def read(self, proposal_id: str) -> dict[str, Any]:
         return _expect(await self._send("GET", f"/api/v1/proposals/{proposal_id}"), "read")
 
+    async def own(self, status: str) -> list[dict[str, Any]]:
+        """The latest proposals of this agent in one state, at most 100."""
+        response = await self._send("GET", "/api/v1/proposals", params={"status": status, "limit": 100})
+        return list(_expect(response, "list").get("items", []))
+
     async def decided(self, proposal: dict[str, Any]) -> dict[str, Any]:
         """Wait as an agent does, by long polls, until the proposal is no longer open."""
         while proposal["status"] in ("pending", "scheduled"):
             url = f"/api/v1/proposals/{proposal['id']}"
-            params = {"wait": LONG_POLL, "after_version": proposal["version"]}
+            params = {"wait": self.wait, "after_version": proposal["version"]}
             proposal = _expect(await self._send("GET", url, params=params), "wait")
         return proposal
 
