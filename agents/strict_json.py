@@ -1,14 +1,16 @@
 """Strict JSON for what agents send (I-JSON, RFC 7493, and DESIGN.md §4). Pure.
 
-Refused: duplicate member names, NaN and infinities, numbers beyond a double, integers beyond 2^53, lone
-surrogates, NUL, nesting deeper than 64, bytes that are not UTF-8."""
+Refused: duplicate member names, NaN and infinities, numbers beyond a double, integers of 2^53 and more (from there on
+two of them share one double, and RFC 8785 has no form for them), numbers that a double would round to an integer,
+lone surrogates, NUL, nesting deeper than 64, bytes that are not UTF-8."""
 
 import json
 import math
+from decimal import Decimal
 from typing import Any
 
 MAX_DEPTH = 64
-MAX_INTEGER = 2**53
+MAX_INTEGER = 2**53 - 1
 
 
 class NotStrictJson(ValueError):
@@ -49,18 +51,22 @@ def _integer(digits: str) -> int:
         number = int(digits)
         if -MAX_INTEGER <= number <= MAX_INTEGER:
             return number
-    raise NotStrictJson(
-        f"the integer {digits[:24]} is beyond 2^53 and would lose digits: send it as a string"
-    )
+    raise _loses_digits(digits)
 
 
 def _float(text: str) -> float:
     number = float(text)
-    if math.isinf(number) or (number.is_integer() and abs(number) > MAX_INTEGER):
-        raise NotStrictJson(
-            f"the number {text[:24]} is beyond 2^53 and would lose digits: send it as a string"
-        )
+    if math.isinf(number) or (
+        number.is_integer() and (abs(number) > MAX_INTEGER or Decimal(text) != int(number))
+    ):
+        raise _loses_digits(text)
     return 0.0 if number == 0 else number
+
+
+def _loses_digits(text: str) -> NotStrictJson:
+    return NotStrictJson(
+        f"the number {text[:24]} is 2^53 or more, or too precise, and would lose digits: send it as a string"
+    )
 
 
 def _constant(name: str) -> Any:
