@@ -5,13 +5,17 @@ refused when the schema is saved, so that a format never silently means nothing.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 import msgspec
+import rfc8785
 from jsonschema_rs import Draft202012Validator
 
 MAX_ERRORS = 20
+MAX_MESSAGE = 300
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +32,18 @@ def check(schema: Any) -> None:
         raise ValueError("the schema must be a JSON object")
     if schema.get("type") != "object":
         raise ValueError('the schema\'s top level must have "type": "object": arguments are an object')
+    if schema.get("$schema", DIALECT) != DIALECT:
+        raise ValueError(
+            f'"$schema" must be {DIALECT} or absent: no other dialect is read, and none is fetched'
+        )
     try:
-        jsonschema_rs.meta.validate(schema)
+        rfc8785.dumps(schema)
+    except rfc8785.CanonicalizationError as error:
+        raise ValueError(f"the schema has a value that JSON cannot carry exactly: {error}") from error
+    try:
+        jsonschema_rs.meta.validate(schema | {"$schema": DIALECT})
         _compiled(_key(schema))
-    except (ValueError, jsonschema_rs.ValidationError) as error:
+    except (ValueError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
         raise ValueError(f"not a usable JSON Schema: {str(error).splitlines()[0]}") from error
 
 
@@ -39,7 +51,7 @@ def errors(schema: dict[str, Any], arguments: Any) -> list[FieldError]:
     """All faults of the arguments, at most 20, the schema compiled once per content."""
     found = []
     for error in _compiled(_key(schema)).iter_errors(arguments):
-        found.append(FieldError(_pointer(error.instance_path), error.message))
+        found.append(_fault(error))
         if len(found) == MAX_ERRORS:
             break
     return found
@@ -54,8 +66,15 @@ def errors_of(validator: Draft202012Validator, arguments: Any) -> list[FieldErro
     """Like `errors`, with a validator at hand; the common case of no fault costs some microseconds."""
     if validator.is_valid(arguments):
         return []
-    faults = [FieldError(_pointer(e.instance_path), e.message) for e in validator.iter_errors(arguments)]
-    return faults[:MAX_ERRORS]
+    return [_fault(error) for error in islice(validator.iter_errors(arguments), MAX_ERRORS)]
+
+
+def _fault(error: jsonschema_rs.ValidationError) -> FieldError:
+    """The message repeats the refused value, which may be the whole body: it is cut."""
+    message = error.message
+    if len(message) > MAX_MESSAGE:
+        message = message[: MAX_MESSAGE // 2] + " … " + message[-MAX_MESSAGE // 2 :]
+    return FieldError(_pointer(error.instance_path), message)
 
 
 def _key(schema: dict[str, Any]) -> bytes:
