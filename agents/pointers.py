@@ -1,10 +1,13 @@
 """JSON Pointers (RFC 6901) and title templates over an action's arguments. Pure."""
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 MISSING = object()
+_BEYOND = Decimal(10) ** 16
+_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
+_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 _PLACEHOLDER = re.compile(r"\{(/[^{}]*|[A-Za-z0-9_.-]+)\}")
 
 
@@ -23,7 +26,7 @@ def resolve(document: Any, pointer: str) -> Any:
     for token in parse(pointer):
         if isinstance(value, dict) and token in value:
             value = value[token]
-        elif isinstance(value, list) and token.isdigit() and int(token) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(token) and int(token) < len(value):
             value = value[int(token)]
         else:
             return MISSING
@@ -31,19 +34,22 @@ def resolve(document: Any, pointer: str) -> Any:
 
 
 def amount_at(arguments: Any, pointer: str) -> Decimal | None:
-    """The amount of money the pointer names, or None when absent or not a finite number.
+    """The amount of money the pointer names, to the cent, or None when absent or not a finite number below 10^16.
 
-    Strings of digits count too: agents send large amounts as strings (DESIGN.md §4)."""
+    Strings of digits count too: agents send large amounts as strings (DESIGN.md §4). Only what every executor reads
+    alike is a number: no underscores, spaces or digits of other scripts, which Python's Decimal would take."""
     if not pointer:
         return None
     value = resolve(arguments, pointer)
     if value is MISSING or isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
         return None
-    return amount if amount.is_finite() and abs(amount) < Decimal(10) ** 16 else None
+    amount = Decimal(str(value))
+    if not amount.is_finite() or abs(amount) >= _BEYOND:
+        return None
+    cents = amount.quantize(Decimal("0.01"))
+    return cents if abs(cents) < _BEYOND else None
 
 
 def placeholders(template: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Gathers what routing needs to know, from this process's cache and, where a rule or limit asks, the database."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from approvals.routing import Facts, Limits, Usage
 from approvals.states import State
 
 HISTORY_DAYS = 30
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +73,25 @@ class Subjects:
 
 
 def money(action_type: ActionType, arguments: Mapping[str, Any]) -> tuple[Decimal | None, str]:
-    """(amount, currency) of the arguments, rounded to cents for display and limits alike."""
+    """(amount, currency) of the arguments, rounded to cents for display and limits alike.
+
+    A currency that is given and cannot be read is none, never the action type's: limits would compare pears."""
     amount = pointers.amount_at(arguments, action_type.amount_pointer)
-    currency = action_type.currency
+    if amount is None:
+        return None, ""
+    given = pointers.MISSING
     if action_type.currency_pointer:
-        value = pointers.resolve(arguments, action_type.currency_pointer)
-        if isinstance(value, str) and 0 < len(value) <= 3:
-            currency = value
-    return (
-        None if amount is None else amount.quantize(Decimal("0.01"))
-    ), currency if amount is not None else ""
+        given = pointers.resolve(arguments, action_type.currency_pointer)
+    if given is pointers.MISSING or given is None:
+        return amount, action_type.currency
+    return amount, given if isinstance(given, str) and _CURRENCY.fullmatch(given) else ""
+
+
+def _is_unreadable(action_type: ActionType, arguments: Mapping[str, Any], amount: Decimal | None) -> bool:
+    """Whether there is something where the amount should be, and it is not one."""
+    if amount is not None or not action_type.amount_pointer:
+        return False
+    return pointers.resolve(arguments, action_type.amount_pointer) not in (pointers.MISSING, None)
 
 
 def collect(
@@ -111,6 +122,7 @@ def collect(
         default_queue=rules.default_queue,
         queue_quorum=rules.queue_quorum,
         veto_seconds=mandate.veto_seconds if mandate else 0,
+        amount_unreadable=_is_unreadable(action_type, arguments, subjects.amount),
     )
 
 

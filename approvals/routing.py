@@ -54,6 +54,8 @@ class Facts:
     default_queue: str | None
     queue_quorum: dict[str, int]
     veto_seconds: int = 0
+    amount_unreadable: bool = False
+    """Something stands where the amount should be and is not one: rules and limits could not judge it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def route(facts: Facts) -> Route:
         return _denied(tier, Reason("rule_denies", rule.name, rule.deny or ""))
 
     reasons = limit_reasons(facts)
+    if facts.amount_unreadable and not reasons:
+        reasons.append(Reason("amount_unreadable", "", "Its amount is not a number that can be read."))
     for rule, message in facts.findings.errors:
         reasons.append(Reason("rule_error", rule.name, f"The rule could not be evaluated: {message}"))
     for rule in facts.findings.reviews:
@@ -97,6 +101,10 @@ def route(facts: Facts) -> Route:
     queue, quorum, roles = _reviewers(facts)
     if rank(capped) >= rank(Tier.ON_THE_LOOP):
         scheduled = capped == Tier.ON_THE_LOOP and facts.veto_seconds > 0
+        if scheduled and queue is None:
+            return _denied(
+                capped, Reason("no_queue", "", "It may be vetoed and no queue is set up in which to do so.")
+            )
         reasons.append(Reason("tier", "", _TIER_WORDS[capped]))
         return Route(State.SCHEDULED if scheduled else State.APPROVED, capped, queue, 1, [], reasons)
     if queue is None:
@@ -132,7 +140,7 @@ def limit_reasons(facts: Facts) -> list[Reason]:
             Reason(
                 "limit_currency",
                 "",
-                f"The limits are in {limits.currency}, the amount is in {facts.currency}.",
+                f"The limits are in {limits.currency}, the amount is in {facts.currency or 'no known currency'}.",
             )
         )
     size = abs(facts.amount or Decimal(0))
