@@ -55,9 +55,10 @@ OPEN = frozenset({State.PENDING, State.RETURNED, State.SCHEDULED})
 FINAL = frozenset(set(State) - {source for source, _ in TRANSITIONS})
 """States that nothing leaves."""
 
-LIVE = frozenset(
-    {State.PENDING, State.RETURNED, State.SCHEDULED, State.APPROVED, State.EXECUTING, State.SUCCEEDED}
-)
+RAN = frozenset({State.EXECUTING, State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.ROLLED_BACK})
+"""Redeemed: it has run, or may have. The agent reports how it went, so "failed" counts like the others."""
+
+LIVE = OPEN | RAN | {State.APPROVED}
 """What counts against a mandate's window: everything that has run or still may."""
 
 
