@@ -20,6 +20,9 @@ MAX_RULES = 100
 VARIABLES = frozenset({"args", "amount", "agent", "action", "subject", "history"})
 _MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(")
 _BINDING = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
+_LITERAL = re.compile(
+    r"""[rRbB]{0,2}(?:'{3}.*?'{3}|"{3}.*?"{3}|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|//[^\n]*""", re.DOTALL
+)
 _EFFECTS = ("deny", "review", "cap")
 
 
@@ -148,6 +151,8 @@ def _program(name: str, when: str) -> cel.Program:
 
 
 def _nested_macro(expression: str) -> bool:
+    """Whether a macro stands inside another's parentheses; those within string literals and comments are text."""
+    expression = _LITERAL.sub("''", expression)
     for match in _MACRO.finditer(expression):
         depth, position = 1, match.end()
         while position < len(expression) and depth:
