@@ -1,12 +1,18 @@
 """The version number of all authority, and the per-process cache that is valid for one number."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from django.db import connection
 from django.db.models.expressions import RawSQL
 
 from agents.models import ActionType, Agent, AuthorityVersion, Credential, Mandate
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+MAX_KNOWN = 20_000
 
 _NEXT = RawSQL("GREATEST(number + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)", ())
 """Rises with the clock too, so that a number is not met again after a restore or a new database."""
@@ -56,35 +62,39 @@ class Cache:
 
     def bearer(self, token_hash: bytes) -> Bearer | None:
         """The agent behind a token's hash; unknown and revoked ones are None."""
-        if token_hash not in self._bearers:
-            if len(self._bearers) > 20_000:
-                self._bearers.clear()
-            credential = (
-                Credential.objects.filter(token_hash=token_hash, revoked_at=None)
-                .select_related("agent__owner", "agent__team")
-                .first()
-            )
-            self._bearers[token_hash] = credential and Bearer(
-                credential.agent, credential.pk, credential.expires_at
-            )
-        return self._bearers[token_hash]
+        with suppress(KeyError):
+            return self._bearers[token_hash]
+        credential = (
+            Credential.objects.filter(token_hash=token_hash, revoked_at=None)
+            .select_related("agent__owner", "agent__team")
+            .first()
+        )
+        bearer = None
+        if credential is not None:
+            bearer = Bearer(credential.agent, credential.pk, credential.expires_at)
+        return _keep(self._bearers, token_hash, bearer)
 
     def action_type(self, name: str) -> ActionType | None:
-        if name not in self._action_types:
-            if len(self._action_types) > 20_000:
-                self._action_types.clear()
-            self._action_types[name] = ActionType.objects.filter(name=name).first()
-        return self._action_types[name]
+        with suppress(KeyError):
+            return self._action_types[name]
+        return _keep(self._action_types, name, ActionType.objects.filter(name=name).first())
 
     def mandate(self, agent: Agent, action_type: ActionType) -> Mandate | None:
         key = (agent.pk, action_type.pk)
-        if key not in self._mandates:
-            if len(self._mandates) > 20_000:
-                self._mandates.clear()
-            self._mandates[key] = Mandate.objects.filter(
-                agent=agent, action_type=action_type, active=True
-            ).first()
-        return self._mandates[key]
+        with suppress(KeyError):
+            return self._mandates[key]
+        found = Mandate.objects.filter(agent=agent, action_type=action_type, active=True).first()
+        return _keep(self._mandates, key, found)
+
+
+def _keep(known: dict[_K, _V], key: _K, value: _V) -> _V:
+    """Remember, in a bounded dictionary: whoever sends made-up tokens or names must not fill the memory.
+
+    Another thread may empty it at any moment, so callers take what is returned and never look twice."""
+    if len(known) >= MAX_KNOWN:
+        known.clear()
+    known[key] = value
+    return value
 
 
 _cache: Cache | None = None
