@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
+import rfc8785
 from django.db import connection
 
 from accounts.models import User
@@ -59,5 +60,13 @@ def record(
 
 def loss_of_edit(*, before: object, after: object, material: list[str]) -> Decimal:
     """How wrong a proposal was that needed this edit."""
-    touched = any(pointers.resolve(before, path) != pointers.resolve(after, path) for path in material)
+    touched = any(
+        _identity(pointers.resolve(before, path)) != _identity(pointers.resolve(after, path))
+        for path in material
+    )
     return LOSS_WRONG if touched else LOSS_EDITED
+
+
+def _identity(value: object) -> bytes | None:
+    """What JSON tells apart and Python does not: `true` and `1` are equal there."""
+    return None if value is pointers.MISSING else rfc8785.dumps(value)
