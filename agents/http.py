@@ -128,18 +128,21 @@ def parse(data: bytes, into: type[_S]) -> _S:
     try:
         return msgspec.convert(value, into)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `")
+        message, found, path = str(error).rpartition(" - at `$")
+        if not found:
+            message, path = str(error), ""
         field = _pointer(path.rstrip("`"))
         if "unknown field" in message or "missing required field" in message:
-            field = f"{field}/{message.split('`')[1]}"
+            name = message.partition("`")[2].removesuffix("`")
+            field = f"{field}/{name.replace('~', '~0').replace('/', '~1')}"
         raise FieldsInvalid(
             "A field was refused.", errors=[{"field": field or "/", "message": message}]
         ) from error
 
 
 def _pointer(path: str) -> str:
-    """msgspec's `$.context[2].role` as the JSON Pointer `/context/2/role`."""
-    return path.removeprefix("$").replace("[", ".").replace("]", "").replace(".", "/").replace("...", "*")
+    """msgspec's `.context[2].role` as the JSON Pointer `/context/2/role`."""
+    return path.replace("[", ".").replace("]", "").replace(".", "/").replace("...", "*")
 
 
 def as_json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:

@@ -48,6 +48,7 @@ def is_well_formed(text: str) -> bool:
         and parts[0] == PREFIX
         and len(parts[1]) == _KEY_ID_LENGTH
         and len(parts[2]) == _SECRET_LENGTH
+        and (parts[1] + parts[2]).isalnum()
         and secrets.compare_digest(checksum, _checksum(body))
     )
 
