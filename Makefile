@@ -34,13 +34,16 @@ demo: runtime
 	@exec $(PY) manage.py run
 
 test: dev
-	@exec $(PY) -m pytest $(ARGS)
+	@exec $(PY) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: dev
-	@echo "· ruff"; $(PY) -m ruff check . && $(PY) -m ruff format --check .
-	@echo "· mypy"; $(PY) -m mypy
-	@echo "· import-linter"; $(VENV)/bin/lint-imports
-	@echo "· djlint"; $(PY) -m djlint --lint --quiet templates
+	@failed=; check() { echo "· $$*"; "$$@" || failed="$$failed $$3"; }; \
+	check $(PY) -m ruff check .; \
+	check $(PY) -m ruff format --check .; \
+	check $(PY) -m mypy; \
+	check $(PY) -c 'from importlinter.cli import lint_imports_command as run; run()' import-linter; \
+	check $(PY) -m djlint --lint --quiet templates; \
+	if [ -n "$$failed" ]; then echo "✗ Failed:$$failed"; exit 1; fi; echo "✓ Nothing to mend"
 
 bench: dev
 	@exec $(PY) -m bench $(ARGS)

@@ -8,24 +8,25 @@ import pytest
 from tests import browser
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
-_left_out = pytest.StashKey[int]()
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave browser tests out where no browser is; with REQUIRE_BROWSER=1 its absence is an error."""
-    wanted = [item for item in items if item.get_closest_marker("browser")]
-    if not wanted or browser.chromium():
-        return
-    if os.environ.get("REQUIRE_BROWSER") == "1":
+def pytest_configure() -> None:
+    """With REQUIRE_BROWSER=1 (continuous integration) the absence of a browser is an error."""
+    if os.environ.get("REQUIRE_BROWSER") == "1" and not browser.chromium():
         raise pytest.UsageError(
             "REQUIRE_BROWSER=1, but no Chromium was found. Install it (apt install chromium) or name it: CHROMIUM=/path"
         )
-    items[:] = [item for item in items if item not in wanted]
-    config.hook.pytest_deselected(items=wanted)
-    config.stash[_left_out] = len(wanted)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave browser tests out where no browser is; the closing lines say so."""
+    wanted = [item for item in items if item.get_closest_marker("browser")]
+    if wanted and not browser.chromium():
+        items[:] = [item for item in items if item not in wanted]
+        config.hook.pytest_deselected(items=wanted)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not browser.chromium():
         terminalreporter.section("BROWSER TESTS DID NOT RUN", sep="!", red=True, bold=True)
         terminalreporter.line(
