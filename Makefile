@@ -37,12 +37,12 @@ test: dev
 	@exec $(PY) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: dev
-	@failed=; check() { echo "· $$*"; "$$@" || failed="$$failed $$3"; }; \
-	check $(PY) -m ruff check .; \
-	check $(PY) -m ruff format --check .; \
-	check $(PY) -m mypy; \
-	check $(PY) -c 'from importlinter.cli import lint_imports_command as run; run()' import-linter; \
-	check $(PY) -m djlint --lint --quiet templates; \
+	@failed=; check() { echo "· $$1"; name=$$1; shift; "$$@" || failed="$$failed $$name"; }; \
+	check ruff $(PY) -m ruff check .; \
+	check format $(PY) -m ruff format --check .; \
+	check mypy $(PY) -m mypy; \
+	check imports $(VENV)/bin/lint-imports --no-logo; \
+	check templates $(PY) -m djlint --lint --quiet templates; \
 	if [ -n "$$failed" ]; then echo "✗ Failed:$$failed"; exit 1; fi; echo "✓ Nothing to mend"
 
 bench: dev
