@@ -65,6 +65,10 @@ class Kind(StrEnum):
     SIGNING_KEY_ROTATED = "signing_key.rotated"
     PERSON_CREATED = "person.created"
     PERSON_CHANGED = "person.changed"
+    PERSON_LINKED = "person.link_issued"
+    PERSON_DEACTIVATED = "person.deactivated"
+    PERSON_REACTIVATED = "person.reactivated"
+    PASSWORD_SET = "person.password_set"  # noqa: S105 - the name of a kind of event
     TEAM_CHANGED = "team.changed"
     ACCESS_REFUSED = "access.refused"
     SIGNED_IN = "person.signed_in"

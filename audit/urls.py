@@ -1,6 +1,11 @@
 """Addresses of the pages about audit."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from audit import views
 
 app_name = "audit"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("audit/", views.explorer, name="explorer"),
+    path("audit/events/<int:event_id>/", views.event, name="event"),
+]

@@ -1,0 +1,30 @@
+"""Audit events in templates. Everything returned is plain text, escaped where it is printed."""
+
+from django import template
+
+from audit import words
+from audit.models import AuditEvent
+from audit.words import Difference
+
+register = template.Library()
+
+
+@register.filter
+def phrase(event: AuditEvent) -> str:
+    return words.phrase(event.kind)
+
+
+@register.filter
+def actor_label(event: AuditEvent) -> str:
+    """Who did it, as the event itself recorded the name."""
+    return str(event.data.get("actor", {}).get("label", event.actor_id))
+
+
+@register.filter
+def differences(event: AuditEvent) -> list[Difference]:
+    return words.differences(event.data)
+
+
+@register.filter
+def details(event: AuditEvent) -> list[tuple[str, str]]:
+    return words.details(event.data)
