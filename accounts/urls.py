@@ -1,6 +1,18 @@
-"""Addresses of the pages about accounts."""
+"""Addresses of the pages about people and teams. A person's own page is in approvals, which knows queues and agents."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from accounts import views
 
 app_name = "accounts"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("people/", views.person_list, name="people"),
+    path("people/invite/", views.person_invite, name="person_invite"),
+    path("people/<int:person_id>/issue-link/", views.person_issue_link, name="person_issue_link"),
+    path("people/<int:person_id>/reactivate/", views.person_reactivate, name="person_reactivate"),
+    path("password/<str:link>/", views.password_set, name="password_set"),
+    path("teams/", views.team_list, name="teams"),
+    path("teams/<int:team_id>/", views.team, name="team"),
+    path("teams/<int:team_id>/add/", views.team_add, name="team_add"),
+    path("teams/<int:team_id>/members/<int:person_id>/remove/", views.team_remove, name="team_remove"),
+]

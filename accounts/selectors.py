@@ -1,0 +1,37 @@
+"""People and teams for lists and choices."""
+
+from django.contrib.auth.models import Group
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+
+from accounts.models import User
+from accounts.permissions import AUDITOR
+
+
+def people(*, query: str = "", state: str = "active") -> QuerySet[User]:
+    """People by name, with their teams, and `is_auditor` on each. `state` is active, inactive or all."""
+    app, codename = AUDITOR
+    audits = User.user_permissions.through.objects.filter(
+        user_id=OuterRef("pk"),
+        permission__content_type__app_label=app,
+        permission__codename=codename,
+    )
+    found = User.objects.annotate(is_auditor=Exists(audits)).prefetch_related("groups")
+    if state in ("active", "inactive"):
+        found = found.filter(is_active=state == "active")
+    if query:
+        found = found.filter(Q(name__icontains=query) | Q(email__icontains=query))
+    return found.order_by("name", "email")
+
+
+def active_people() -> QuerySet[User]:
+    """Whom one may choose: everybody who can sign in."""
+    return User.objects.filter(is_active=True).order_by("name", "email")
+
+
+def teams() -> QuerySet[Group]:
+    """Teams by name, with `members` counting active people."""
+    return Group.objects.annotate(members=Count("user", filter=Q(user__is_active=True))).order_by("name")
+
+
+def members(team: Group) -> QuerySet[User]:
+    return User.objects.filter(groups=team).order_by("name", "email")

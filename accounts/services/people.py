@@ -1,0 +1,193 @@
+"""People: invited, changed, let in again, shut out.
+
+An invited person sets the password himself, by a single-use link that the admin passes on: so no admin ever knows a
+password, and no mail server is needed. The link is signed over the present password hash; setting a password or issuing
+another link makes it worthless, and so does the end of its three days."""
+
+from django.contrib.auth.models import Permission
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.db import IntegrityError, transaction
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
+
+from accounts import permissions
+from accounts.exceptions import Conflict, NotAllowed, NotFound
+from accounts.models import User
+from audit import recording
+from audit.events import Kind, Target
+
+
+class _LinkTokens(PasswordResetTokenGenerator):
+    """Apart from any other password-reset token, so that neither opens the other's page."""
+
+    key_salt = "accounts.services.people.link"
+
+
+_tokens = _LinkTokens()
+
+
+def invite(
+    *, email: str, name: str, actor: User, is_admin: bool = False, is_auditor: bool = False
+) -> tuple[User, str]:
+    """A new person without a password, and the secret part of the link to set one, shown now and never again."""
+    permissions.check_is_admin(actor)
+    try:
+        with transaction.atomic(durable=True):
+            person = User.objects.create_user(email, name=name, is_superuser=is_admin, is_staff=is_admin)
+            _set_auditor(person, is_auditor)
+            recording.record(
+                actor=actor.actor(),
+                kind=Kind.PERSON_CREATED,
+                target=_target(person),
+                after=_facts(person),
+            )
+    except IntegrityError as error:
+        raise Conflict(f"There is a person with the address {email} already.") from error
+    return person, _link(person)
+
+
+def issue_link(*, person_id: int, actor: User) -> tuple[User, str]:
+    """A new link to set a password. The old password and every earlier link stop working, all sessions end."""
+    permissions.check_is_admin(actor)
+    with transaction.atomic(durable=True):
+        person = locked(person_id)
+        if not person.is_active:
+            raise Conflict("This person is deactivated; reactivate first.")
+        if person.pk == actor.pk:
+            raise NotAllowed("Change your own password on your preferences page.")
+        _forget_password(person)
+        recording.record(actor=actor.actor(), kind=Kind.PERSON_LINKED, target=_target(person))
+    return person, _link(person)
+
+
+def person_behind(link: str) -> User | None:
+    """Whom a link would let set a password, or None when it is used, replaced, too old or made up."""
+    uid, _, token = link.partition("-")
+    try:
+        person = User.objects.filter(pk=int(urlsafe_base64_decode(uid)), is_active=True).first()
+    except ValueError:
+        return None
+    return person if person is not None and _tokens.check_token(person, token) else None
+
+
+def set_password(*, link: str, password: str) -> User:
+    """Use the link up. Two uses at once: the second finds the password changed."""
+    with transaction.atomic(durable=True):
+        found = person_behind(link)
+        person = locked(found.pk) if found else None
+        if person is None or person_behind(link) is None:
+            raise NotAllowed("This link was used or is too old. Ask an admin for a new one.")
+        person.set_password(password)
+        person.save(update_fields=["password"])
+        recording.record(actor=person.actor(), kind=Kind.PASSWORD_SET, target=_target(person))
+    return person
+
+
+def change(*, person_id: int, actor: User, name: str, is_admin: bool, is_auditor: bool) -> User:
+    """Change a person's name and roles. The last admin stays one, and nobody takes the role from himself."""
+    permissions.check_is_admin(actor)
+    with transaction.atomic(durable=True):
+        person = locked(person_id)
+        before = _facts(person)
+        if person.is_superuser and not is_admin:
+            check_not_last_admin(person, actor)
+        person.name, person.is_superuser, person.is_staff = name, is_admin, is_admin
+        person.save(update_fields=["name", "is_superuser", "is_staff"])
+        _set_auditor(person, is_auditor)
+        after = _facts(person)
+        if after != before:
+            recording.record(
+                actor=actor.actor(),
+                kind=Kind.PERSON_CHANGED,
+                target=_target(person),
+                before=before,
+                after=after,
+            )
+    return person
+
+
+def shut_out(person: User, *, actor: User) -> None:
+    """A step of deactivation, on a locked person: no sign-in, and no session survives, now or after a return."""
+    check_not_last_admin(person, actor)
+    person.is_active = False
+    person.set_unusable_password()
+    person.save(update_fields=["is_active", "password"])
+    recording.record(
+        actor=actor.actor(),
+        kind=Kind.PERSON_DEACTIVATED,
+        target=_target(person),
+        before={"active": True},
+        after={"active": False},
+    )
+
+
+def reactivate(*, person_id: int, actor: User) -> tuple[User, str]:
+    """Let a person in again, with the rights and teams of before and by a new link only."""
+    permissions.check_is_admin(actor)
+    with transaction.atomic(durable=True):
+        person = locked(person_id)
+        if person.is_active:
+            raise Conflict("This person is active already.")
+        person.is_active = True
+        person.save(update_fields=["is_active"])
+        _forget_password(person)
+        recording.record(
+            actor=actor.actor(),
+            kind=Kind.PERSON_REACTIVATED,
+            target=_target(person),
+            before={"active": False},
+            after={"active": True},
+        )
+    return person, _link(person)
+
+
+def check_not_last_admin(person: User, actor: User) -> None:
+    """An installation keeps an admin. Locks all admins, so that two cannot remove each other at once."""
+    if person.pk == actor.pk:
+        raise NotAllowed("Another admin has to do this to you.")
+    admins = User.objects.select_for_update(no_key=True).filter(is_superuser=True, is_active=True)
+    if person.is_superuser and not [one for one in admins.order_by("pk") if one.pk != person.pk]:
+        raise Conflict("This is the last admin. Make somebody else an admin first.")
+
+
+def locked(person_id: int) -> User:
+    """The person under a row lock. Raises `NotFound`."""
+    person = User.objects.select_for_update(of=("self",), no_key=True).filter(pk=person_id).first()
+    if person is None:
+        raise NotFound("There is no such person.")
+    return person
+
+
+def _link(person: User) -> str:
+    return f"{urlsafe_base64_encode(force_bytes(person.pk))}-{_tokens.make_token(person)}"
+
+
+def _forget_password(person: User) -> None:
+    """Django's unusable password is random, so every hash over it (links, sessions) changes."""
+    person.set_unusable_password()
+    person.save(update_fields=["password"])
+
+
+def _set_auditor(person: User, is_auditor: bool) -> None:
+    app, codename = permissions.AUDITOR
+    permission = Permission.objects.get(content_type__app_label=app, codename=codename)
+    (person.user_permissions.add if is_auditor else person.user_permissions.remove)(permission)
+
+
+def is_auditor(person: User) -> bool:
+    """Whether he has been made an auditor himself; admins see everything without being one."""
+    app, codename = permissions.AUDITOR
+    return person.user_permissions.filter(content_type__app_label=app, codename=codename).exists()
+
+
+def _facts(person: User) -> dict[str, object]:
+    return {
+        "email": person.email,
+        "name": person.name,
+        "admin": person.is_superuser,
+        "auditor": is_auditor(person),
+    }
+
+
+def _target(person: User) -> Target:
+    return Target("person", str(person.pk))

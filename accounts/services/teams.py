@@ -1,0 +1,57 @@
+"""Teams: Django's groups. Rights on queues and agents are given to them, policies name them as roles."""
+
+from django.contrib.auth.models import Group
+from django.db import IntegrityError, transaction
+
+from accounts import permissions
+from accounts.exceptions import Conflict, Invalid, NotFound
+from accounts.models import User
+from audit import recording
+from audit.events import Kind, Target
+
+
+def create(*, name: str, actor: User) -> Group:
+    """A new, empty team. Its name is final, since policies ask for it by name."""
+    permissions.check_is_admin(actor)
+    name = name.strip()
+    if not name:
+        raise Invalid("The team was not created.", errors=[{"field": "name", "message": "must not be empty"}])
+    try:
+        with transaction.atomic(durable=True):
+            team = Group.objects.create(name=name)
+            recording.record(
+                actor=actor.actor(), kind=Kind.TEAM_CHANGED, target=_target(team), after={"name": name}
+            )
+    except IntegrityError as error:
+        raise Conflict(f"There is a team “{name}” already.") from error
+    return team
+
+
+def set_member(*, team_id: int, person_id: int, actor: User, member: bool) -> Group:
+    """Put a person into a team or take him out. What is so already changes nothing and is no event."""
+    permissions.check_is_admin(actor)
+    with transaction.atomic(durable=True):
+        team = Group.objects.select_for_update(no_key=True).filter(pk=team_id).first()
+        person = User.objects.filter(pk=person_id).first()
+        if team is None or person is None:
+            raise NotFound("There is no such team or person.")
+        if member and not person.is_active:
+            raise Conflict(f"{person} is deactivated.")
+        if person.groups.filter(pk=team.pk).exists() != member:
+            (person.groups.add if member else person.groups.remove)(team)
+            recording.record(
+                actor=actor.actor(),
+                kind=Kind.TEAM_CHANGED,
+                target=_target(team),
+                detail={
+                    "team": team.name,
+                    "person": str(person),
+                    "person_id": str(person.pk),
+                    "member": member,
+                },
+            )
+    return team
+
+
+def _target(team: Group) -> Target:
+    return Target("team", str(team.pk))

@@ -1,0 +1,130 @@
+"""People and teams for admins; setting one's password by a link."""
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import Group
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts import permissions, selectors
+from accounts.forms import InviteForm, MemberForm, SetPasswordForm, TeamForm
+from accounts.http import person as me
+from accounts.models import User
+from accounts.services import people, teams
+from audit import selectors as trail
+
+PAGE = 50
+
+
+@login_required
+@require_safe
+def person_list(request: HttpRequest) -> HttpResponse:
+    permissions.check_can_see_people(me(request))
+    query, state = request.GET.get("q", "").strip()[:100], request.GET.get("state", "active")
+    page = Paginator(selectors.people(query=query, state=state), PAGE).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "q": query,
+        "state": state,
+        "pages_query": f"{urlencode({'q': query, 'state': state})}&",
+    }
+    return render(request, "accounts/people.html", context)
+
+
+@login_required
+@never_cache
+def person_invite(request: HttpRequest) -> HttpResponse:
+    permissions.check_is_admin(me(request))
+    form = InviteForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        person, link = people.invite(actor=me(request), **form.cleaned_data)
+        return _link_page(request, person, link)
+    return render(request, "accounts/invite.html", {"form": form})
+
+
+@login_required
+@never_cache
+@require_POST
+def person_issue_link(request: HttpRequest, person_id: int) -> HttpResponse:
+    person, link = people.issue_link(person_id=person_id, actor=me(request))
+    return _link_page(request, person, link)
+
+
+@login_required
+@never_cache
+@require_POST
+def person_reactivate(request: HttpRequest, person_id: int) -> HttpResponse:
+    person, link = people.reactivate(person_id=person_id, actor=me(request))
+    return _link_page(request, person, link)
+
+
+def _link_page(request: HttpRequest, person: User, link: str) -> HttpResponse:
+    """The only page that shows the link."""
+    address = request.build_absolute_uri(reverse("accounts:password_set", args=[link]))
+    return render(request, "accounts/link.html", {"person": person, "address": address})
+
+
+@never_cache
+def password_set(request: HttpRequest, link: str) -> HttpResponse:
+    """Where an invited person sets the password; looking at it uses nothing up."""
+    person = people.person_behind(link)
+    if person is None:
+        return render(request, "accounts/link_used.html", status=403)
+    form = SetPasswordForm(request.POST or None, person=person)
+    if request.method == "POST" and form.is_valid():
+        user = people.set_password(link=link, password=form.cleaned_data["password"])
+        login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+        return redirect("/")
+    return render(request, "accounts/password_set.html", {"form": form, "person": person})
+
+
+@login_required
+def team_list(request: HttpRequest) -> HttpResponse:
+    permissions.check_can_see_people(me(request))
+    form = TeamForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        team = teams.create(name=form.cleaned_data["name"], actor=me(request))
+        return redirect("accounts:team", team_id=team.pk)
+    return render(request, "accounts/teams.html", {"teams": selectors.teams(), "form": form})
+
+
+@login_required
+@require_safe
+def team(request: HttpRequest, team_id: int) -> HttpResponse:
+    permissions.check_can_see_people(me(request))
+    found = get_object_or_404(Group, pk=team_id)
+    context = {
+        "team": found,
+        "members": selectors.members(found),
+        "form": MemberForm(team=found),
+        "events": trail.latest_about([("team", [str(found.pk)])]),
+    }
+    return render(request, "accounts/team.html", context)
+
+
+@login_required
+@require_POST
+def team_add(request: HttpRequest, team_id: int) -> HttpResponse:
+    form = MemberForm(request.POST, team=get_object_or_404(Group, pk=team_id))
+    if form.is_valid():
+        person = form.cleaned_data["person"]
+        teams.set_member(team_id=team_id, person_id=person.pk, actor=me(request), member=True)
+        messages.success(request, f"{person} is in the team now.")
+    else:
+        permissions.check_is_admin(me(request))
+        messages.error(request, "Choose a person who is not in the team yet.")
+    return redirect("accounts:team", team_id=team_id)
+
+
+@login_required
+@require_POST
+def team_remove(request: HttpRequest, team_id: int, person_id: int) -> HttpResponse:
+    teams.set_member(team_id=team_id, person_id=person_id, actor=me(request), member=False)
+    messages.success(request, "Taken out of the team.")
+    return redirect("accounts:team", team_id=team_id)
