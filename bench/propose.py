@@ -104,7 +104,7 @@ def main() -> None:
         with stage.web(2) as address:
             stage.load(address, requests(address, token, body), connections=8, seconds=3)
             print(
-                f"{'connections':>11} {'proposals/s':>12} {'p50 ms':>8} {'p99 ms':>8} {'pgbench/s':>10} {'ratio':>6}  goal"
+                f"{'connections':>11} {'proposals/s':>12} {'p50 ms':>8} {'p99 ms':>8} {'pgbench/s':>10} ratio  goal"
             )
             for connections in CONNECTIONS:
                 report(address, token, body, script, connections)

@@ -105,7 +105,7 @@ class Load:
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
-class _Connection:
+class Connection:
     """One keep-alive connection that always has exactly one request under way."""
 
     def __init__(self, address: tuple[str, int]) -> None:
@@ -145,7 +145,7 @@ def load(
     """Keep `connections` busy for `seconds`; closed loop, one thread."""
     selector = selectors.DefaultSelector()
     for _ in range(connections):
-        one = _Connection(address)
+        one = Connection(address)
         selector.register(one.socket, selectors.EVENT_READ, one)
         one.send(next(requests))
     latencies: list[float] = []
