@@ -14,7 +14,7 @@ from approvals.states import State
 from audit import recording
 from audit.events import Kind, Target, system
 
-_CANDIDATES = 16
+_CANDIDATES = 32
 _ROUNDS = 8
 
 
@@ -36,7 +36,7 @@ def claim(*, proposal_id: UUID, reviewer: User) -> Proposal:
 def claim_next(*, reviewer: User, queue_id: int | None = None) -> Proposal:
     """Claim the most urgent proposal that this person may decide and nobody holds, in one or all of his queues.
 
-    Candidates are read without locks, then taken one by one, skipping what a colleague is just taking.
+    Candidates are read without locks, then the first that no colleague is just taking is locked and taken.
     Raises `NothingToClaim`."""
     queue_ids = permissions.reviewable_queue_ids(reviewer)
     if queue_id is not None:
@@ -45,19 +45,19 @@ def claim_next(*, reviewer: User, queue_id: int | None = None) -> Proposal:
         candidates = selectors.waiting_ids(reviewer=reviewer, queue_ids=queue_ids, limit=_CANDIDATES)
         if not candidates:
             break
-        for proposal_id in candidates:
-            taken = _take_if_free(proposal_id, reviewer)
-            if taken is not None:
-                return taken
+        taken = _take_first_free(candidates, reviewer)
+        if taken is not None:
+            return taken
     raise NothingToClaim("Nothing is waiting for you right now.")
 
 
-def _take_if_free(proposal_id: UUID, reviewer: User) -> Proposal | None:
+def _take_first_free(candidates: list[UUID], reviewer: User) -> Proposal | None:
     with transaction.atomic(durable=True):
         proposal = (
             Proposal.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
             .select_related("queue", "agent", "action_type")
-            .filter(pk=proposal_id, state=State.PENDING, claimed_by=None)
+            .filter(pk__in=candidates, state=State.PENDING, claimed_by=None)
+            .order_by("priority", "due_at", "pk")
             .first()
         )
         if proposal is not None:
@@ -86,7 +86,7 @@ def release(*, proposal_id: UUID, reviewer: User) -> Proposal:
     with transaction.atomic(durable=True):
         proposal = transitions.locked(proposal_id)
         if proposal.claimed_by_id == reviewer.pk:
-            _end(proposal, at=timezone.now(), by="released")
+            end_lease(proposal, at=timezone.now(), by="released")
             recording.record(
                 actor=reviewer.actor(),
                 kind=Kind.PROPOSAL_RELEASED,
@@ -108,7 +108,7 @@ def release_run_out(*, now: datetime, limit: int = 200) -> int:
             )
             if proposal is None:
                 continue
-            _end(proposal, at=now, by="run_out")
+            end_lease(proposal, at=now, by="run_out")
             recording.record(
                 actor=system("lease"),
                 kind=Kind.PROPOSAL_RELEASED,
@@ -118,7 +118,8 @@ def release_run_out(*, now: datetime, limit: int = 200) -> int:
     return count
 
 
-def _end(proposal: Proposal, *, at: datetime, by: str) -> None:
+def end_lease(proposal: Proposal, *, at: datetime, by: str) -> None:
+    """A step: take the lease from a locked proposal; `by` says what ended it."""
     Claim.objects.filter(proposal=proposal, ended_at=None).update(ended_at=at, ended_by=by)
     proposal.claimed_by = None
     proposal.claimed_until = None
