@@ -7,9 +7,10 @@ from config.replay.records import TRUTHS
 from config.replay.tally import Row, Tally, quantile, sum_of
 
 NOTE = (
-    "approved, edited, rejected: what reviewers decided. refused: the arguments do not fit the action type's schema, so "
-    "the API answered 422 and nobody saw them; in brackets what the ground truth says of them (approve/edit/reject). "
-    "accuracy: approved as proposed, of all. wait: seconds from the accepted post to the agent knowing the decision."
+    "approved, edited, rejected: what reviewers decided. refused: the arguments do not fit the action type's schema, "
+    "so the API answered 422 and nobody saw them; in brackets what the ground truth says of them (approve/edit/"
+    "reject). accuracy: approved as proposed, of all. wait: seconds from the accepted post to the agent knowing the "
+    "decision."
 )
 
 
