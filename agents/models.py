@@ -1,5 +1,6 @@
 """Agents, their credentials, what they may do, and the evidence of how well they do it."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import ClassVar
 
@@ -81,6 +82,11 @@ class Credential(models.Model):
     @property
     def is_usable(self) -> bool:
         return self.revoked_at is None and self.expires_at > timezone.now()
+
+    @property
+    def expires_soon(self) -> bool:
+        """Within two weeks: time to rotate."""
+        return self.is_usable and self.expires_at < timezone.now() + timedelta(days=14)
 
 
 class Risk(models.TextChoices):

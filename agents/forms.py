@@ -1,0 +1,186 @@
+"""What is typed about agents, their credentials, mandates and managers."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import Group
+
+from accounts.models import User
+from agents.autonomy import LADDER, Tier, rank
+from agents.models import ActionType, Agent, Mandate
+from agents.services import mandates
+from agents.services.credentials import MAX_DAYS
+from agents.services.mandates import Terms
+
+
+def _people() -> Any:
+    return User.objects.filter(is_active=True).order_by("name", "email")
+
+
+class AgentForm(forms.Form):
+    """An agent's particulars. Only admins are asked for the owner; everybody else owns what he registers."""
+
+    name = forms.CharField(max_length=120)
+    purpose = forms.CharField(
+        required=False,
+        help_text="What it is for, in a sentence or two. Reviewers read this.",
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+    version = forms.CharField(
+        max_length=80,
+        initial="1",
+        help_text="Whatever names the present state of it: model, prompt, build. Evidence is kept by version.",
+    )
+    owner = forms.ModelChoiceField(
+        queryset=User.objects.none(),
+        help_text="Answers for the agent, and may never decide its proposals.",
+    )
+    team = forms.ModelChoiceField(queryset=Group.objects.none(), required=False, empty_label="No team")
+
+    def __init__(self, data: Any = None, *, by: User, agent: Agent | None = None) -> None:
+        initial = (
+            {name: getattr(agent, name) for name in ("name", "purpose", "version", "owner", "team")}
+            if agent
+            else {"version": "1", "owner": by}
+        )
+        super().__init__(data, initial=initial)
+        _choose(self.fields["team"], Group.objects.order_by("name"))
+        if by.is_superuser:
+            _choose(self.fields["owner"], _people())
+        else:
+            del self.fields["owner"]
+
+
+class RegisterForm(AgentForm):
+    """A new agent. The slug is its name in digests and in the log, so it stays."""
+
+    slug = forms.SlugField(
+        max_length=80,
+        label="Short name",
+        help_text="a-z, 0-9, - and _, for instance refund-helper. It cannot be changed later.",
+    )
+    field_order = ("name", "slug", "purpose", "version", "owner", "team")
+
+    def clean_slug(self) -> str:
+        slug = str(self.cleaned_data["slug"])
+        if slug != slug.lower() or not slug[0].isalnum():
+            raise forms.ValidationError("Use a-z, 0-9, - and _, beginning with a letter or digit.")
+        if Agent.objects.filter(slug=slug).exists():
+            raise forms.ValidationError("There is an agent of this short name already.")
+        return slug
+
+
+class MandateForm(forms.Form):
+    """Tier, ceiling and limits. Who may raise the ceiling is asked for in the use case; others are not offered more."""
+
+    tier = forms.ChoiceField(choices=Tier.choices, help_text="How it works now.")
+    ceiling = forms.ChoiceField(help_text="The highest tier it may earn. Only admins can raise it.")
+    max_amount = forms.DecimalField(
+        required=False, min_value=Decimal(0), max_digits=18, decimal_places=2, label="Most per action"
+    )
+    window_count = forms.IntegerField(required=False, min_value=0, label="Most actions in a window")
+    window_amount = forms.DecimalField(
+        required=False, min_value=Decimal(0), max_digits=18, decimal_places=2, label="Most money in a window"
+    )
+    window_hours = forms.IntegerField(min_value=1, label="Length of the window, in hours")
+    veto_seconds = forms.IntegerField(
+        min_value=0,
+        label="Veto window, in seconds",
+        help_text="On the loop, an action waits this long for an objection. 0 runs it at once.",
+    )
+    active = forms.BooleanField(
+        required=False,
+        label="In force",
+        help_text="Without it, the agent's proposals of this type are denied.",
+    )
+    reason = forms.CharField(
+        max_length=300, help_text="Why you set it so. It stays in the tier history and the audit log."
+    )
+
+    def __init__(self, data: Any = None, *, by: User, agent: Agent, mandate: Mandate | None) -> None:
+        terms = mandates.as_terms(mandate) if mandate else Terms()
+        super().__init__(data, initial={name: getattr(terms, name) for name in Terms.__dataclass_fields__})
+        highest = Tier.OUT_OF_THE_LOOP if by.is_superuser else Tier(terms.ceiling)
+        ceiling = self.fields["ceiling"]
+        assert isinstance(ceiling, forms.ChoiceField)
+        ceiling.choices = [(tier.value, tier.label) for tier in LADDER if rank(tier) <= rank(highest)]
+        if mandate is None:
+            action_type = forms.ModelChoiceField(
+                queryset=ActionType.objects.exclude(mandates__agent=agent).order_by("domain", "label"),
+                to_field_name="name",
+                label="Action type",
+            )
+            self.fields = {"action_type": action_type, **self.fields}
+        else:
+            currency = mandate.action_type.currency
+            for name in ("max_amount", "window_amount"):
+                self.fields[name].help_text = f"In {currency}. Empty: no limit." if currency else ""
+        self.fields["window_count"].help_text = "Empty: no limit."
+
+    def terms(self) -> Terms:
+        return Terms(**{name: self.cleaned_data[name] for name in Terms.__dataclass_fields__})
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if not self.errors:
+            for fault in mandates.faults(self.terms()):
+                self.add_error(fault["field"], f"It {fault['message']}.")
+        return values
+
+
+class CredentialForm(forms.Form):
+    label = forms.CharField(
+        required=False, max_length=80, help_text="Where it will be kept, for instance “production, vault”."
+    )
+    days = forms.IntegerField(
+        min_value=1,
+        max_value=MAX_DAYS,
+        initial=MAX_DAYS,
+        label="Days until it expires",
+        help_text="At most 90.",
+    )
+
+
+class RotateForm(forms.Form):
+    """How long the old credential stays good beside its successor."""
+
+    overlap = forms.TypedChoiceField(
+        label="The old one stays good for",
+        coerce=lambda hours: timedelta(hours=int(hours)),
+        choices=[("0", "no time"), ("1", "1 hour"), ("24", "1 day"), ("72", "3 days"), ("168", "7 days")],
+        initial="24",
+    )
+
+
+class ManagerForm(forms.Form):
+    """A person or a team, in one choice."""
+
+    to = forms.ChoiceField(label="Person or team")
+
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data)
+        field = self.fields["to"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [
+            ("", "Choose"),
+            ("Teams", [(f"team-{team.pk}", team.name) for team in Group.objects.order_by("name")]),
+            ("People", [(f"person-{one.pk}", f"{one} ({one.email})") for one in _people()]),
+        ]
+
+    def holder(self) -> User | Group:
+        """Whom was chosen; call it when the form is valid."""
+        kind, _, pk = str(self.cleaned_data["to"]).partition("-")
+        return Group.objects.get(pk=pk) if kind == "team" else User.objects.get(pk=pk)
+
+
+class StopForm(forms.Form):
+    """Why an agent is stopped or resumed; the reason stays with the agent and in the audit log."""
+
+    reason = forms.CharField(max_length=300, label="Reason")
+
+
+def _choose(field: forms.Field, queryset: Any) -> None:
+    assert isinstance(field, forms.ModelChoiceField)
+    field.queryset = queryset

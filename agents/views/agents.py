@@ -1,0 +1,61 @@
+"""Register an agent, change its particulars and its managers."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import Group
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST
+
+from accounts.http import person as me
+from accounts.models import User
+from agents import selectors
+from agents.forms import AgentForm, ManagerForm, RegisterForm
+from agents.services import register
+from agents.services.assign_owners import assign_manager
+
+
+@login_required
+def agent_register(request: HttpRequest) -> HttpResponse:
+    form = RegisterForm(request.POST or None, by=me(request))
+    if request.method == "POST" and form.is_valid():
+        values = form.cleaned_data | {"owner": form.cleaned_data.get("owner") or me(request)}
+        agent = register.register(actor=me(request), **values)
+        messages.success(request, f"{agent} is registered. Issue a credential and give it a mandate.")
+        return redirect("approvals:agent", slug=agent.slug)
+    return render(request, "agents/register.html", {"form": form})
+
+
+@login_required
+def agent_edit(request: HttpRequest, slug: str) -> HttpResponse:
+    agent = selectors.managed_agent(me(request), slug)
+    form = AgentForm(request.POST or None, by=me(request), agent=agent)
+    if request.method == "POST" and form.is_valid():
+        register.change(agent_id=agent.pk, actor=me(request), **form.cleaned_data)
+        messages.success(request, "The particulars are saved.")
+        return redirect("approvals:agent", slug=slug)
+    return render(request, "agents/edit.html", {"form": form, "agent": agent})
+
+
+@login_required
+@require_POST
+def manager_add(request: HttpRequest, slug: str) -> HttpResponse:
+    agent = selectors.managed_agent(me(request), slug)
+    form = ManagerForm(request.POST)
+    if form.is_valid():
+        assign_manager(agent_id=agent.pk, to=form.holder(), actor=me(request))
+        messages.success(request, f"{form.holder()} can manage {agent} now.")
+    else:
+        messages.error(request, "Choose a person or a team.")
+    return redirect("approvals:agent", slug=slug)
+
+
+@login_required
+@require_POST
+def manager_remove(request: HttpRequest, slug: str, kind: str, holder_id: int) -> HttpResponse:
+    agent = selectors.managed_agent(me(request), slug)
+    holder = get_object_or_404(Group if kind == "team" else User, pk=holder_id)
+    assert isinstance(holder, User | Group)
+    assign_manager(agent_id=agent.pk, to=holder, actor=me(request), allowed=False)
+    messages.success(request, f"{holder} can no longer manage {agent}.")
+    return redirect("approvals:agent", slug=slug)
