@@ -1,6 +1,8 @@
 """Addresses of the reviewers' pages."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, URLResolver, include, path
 
 app_name = "approvals"
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("approvals.admin_urls")),
+]

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from uuid import uuid4
 
 import structlog
+from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -66,6 +67,8 @@ class DomainErrors:
         if isinstance(error, OperationalError):
             log.error("database_away", error=str(error)[:300])
             return unavailable(request)
+        if isinstance(error, PermissionDenied):
+            error = NotAllowed(str(error) or "Your roles do not let you do this.")
         if not isinstance(error, DomainError):
             return None
         if isinstance(error, NotAllowed):

@@ -1,0 +1,36 @@
+"""Addresses of the pages for owners and admins that know proposals, queues or policies (included by approvals.urls).
+
+`-` stands where a name would, and can be none."""
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from approvals.views import agents, people, policies, settings
+
+urlpatterns = [
+    path("agents/", agents.agent_list, name="agent_list"),
+    path("agents/<slug:slug>/", agents.agent, name="agent"),
+    path("agents/<slug:slug>/suspend/", agents.agent_suspend, name="agent_suspend"),
+    path("agents/<slug:slug>/resume/", agents.agent_resume, name="agent_resume"),
+    path("agents/<slug:slug>/retire/", agents.agent_retire, name="agent_retire"),
+    path("setup/", RedirectView.as_view(pattern_name="approvals:policy_list"), name="setup"),
+    path("setup/policies/", policies.policy_list, name="policy_list"),
+    path("setup/policies/-/add/", policies.policy_add, name="policy_add"),
+    path("setup/policies/<slug:domain>/", policies.policy, name="policy"),
+    path("setup/policies/<slug:domain>/publish/", policies.policy_publish, name="policy_publish"),
+    path("setup/queues/", settings.queue_list, name="queue_settings_list"),
+    path("setup/queues/-/add/", settings.queue_add, name="queue_add"),
+    path("setup/queues/<slug:slug>/", settings.queue, name="queue_settings"),
+    path("setup/queues/<slug:slug>/edit/", settings.queue_edit, name="queue_edit"),
+    path("setup/queues/<slug:slug>/reviewers/add/", settings.reviewer_add, name="reviewer_add"),
+    path(
+        "setup/queues/<slug:slug>/reviewers/<str:kind>/<int:holder_id>/remove/",
+        settings.reviewer_remove,
+        name="reviewer_remove",
+    ),
+    path("outcomes/unknown/", settings.unknown_outcomes, name="unknown_outcomes"),
+    path("outcomes/<uuid:proposal_id>/settle/", settings.outcome_settle, name="outcome_settle"),
+    path("people/<int:person_id>/", people.person, name="person"),
+    path("people/<int:person_id>/deactivate/", people.person_deactivate, name="person_deactivate"),
+    path("objects/<str:object_type>/<str:object_id>/", settings.object_page, name="object"),
+]

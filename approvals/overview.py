@@ -1,0 +1,295 @@
+"""What owners and admins see: agents with their figures, mandates with what is left, people with their rights."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import (
+    Count,
+    DateTimeField,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+)
+from django.db.models.functions import Abs, Now
+from django.utils import timezone
+from guardian.models import GroupObjectPermission, UserObjectPermission
+
+from accounts.models import User
+from agents import selectors as agent_selectors
+from agents.autonomy import LADDER, Tier, rank
+from agents.models import Agent, Mandate
+from agents.selectors import Record
+from approvals import permissions, states
+from approvals.models import Policy, PolicyVersion, Proposal, Queue
+from approvals.states import State
+
+RECENTLY = timedelta(days=7)
+PASSED = frozenset(
+    {
+        State.APPROVED,
+        State.EXECUTING,
+        State.SUCCEEDED,
+        State.FAILED,
+        State.UNKNOWN,
+        State.ROLLED_BACK,
+        State.LAPSED,
+        State.REVOKED,
+    }
+)
+"""States behind an approval, whatever became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """An agent's proposals: what is open now, and what became of those of the last seven days."""
+
+    pending: int = 0
+    scheduled: int = 0
+    unknown: int = 0
+    proposed: int = 0
+    approved: int = 0
+    rejected: int = 0
+    denied: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLine:
+    """One agent in the list, with how many mandates it has at each tier, highest first."""
+
+    agent: Agent
+    figures: Figures
+    tiers: list[tuple[Tier, int]]
+
+
+def figures(agent_ids: list[int]) -> dict[int, Figures]:
+    """The figures of several agents in two queries, each over an index."""
+    found: dict[int, dict[str, int]] = {pk: {} for pk in agent_ids}
+    proposals = Proposal.objects.filter(agent_id__in=agent_ids).order_by()
+    by_state = (
+        proposals.filter(state__in=[State.PENDING, State.SCHEDULED, State.UNKNOWN])
+        .values("agent_id", "state")
+        .annotate(number=Count("pk"))
+    )
+    for row in by_state:
+        found[row["agent_id"]][row["state"]] = row["number"]
+    lately = (
+        proposals.filter(created_at__gt=timezone.now() - RECENTLY)
+        .values("agent_id")
+        .annotate(
+            proposed=Count("pk"),
+            approved=Count("pk", filter=Q(state__in=PASSED)),
+            rejected=Count("pk", filter=Q(state=State.REJECTED)),
+            denied=Count("pk", filter=Q(state=State.DENIED)),
+        )
+    )
+    for counts in lately:
+        names = ("proposed", "approved", "rejected", "denied")
+        found[counts["agent_id"]].update({name: counts[name] for name in names})  # type: ignore[literal-required]
+    return {pk: Figures(**values) for pk, values in found.items()}
+
+
+def agent_lines(agents: list[Agent]) -> list[AgentLine]:
+    """A constant number of queries for any number of agents."""
+    ids = [agent.pk for agent in agents]
+    numbers = figures(ids)
+    tiers: dict[int, list[tuple[Tier, int]]] = {pk: [] for pk in ids}
+    rows = (
+        Mandate.objects.filter(agent_id__in=ids, active=True)
+        .values("agent_id", "tier")
+        .annotate(number=Count("pk"))
+        .order_by()
+    )
+    for row in sorted(rows, key=lambda row: -rank(row["tier"])):
+        tiers[row["agent_id"]].append((LADDER[rank(row["tier"])], row["number"]))
+    return [AgentLine(agent, numbers[agent.pk], tiers[agent.pk]) for agent in agents]
+
+
+@dataclass(frozen=True, slots=True)
+class MandateLine:
+    """One mandate with its window's use and the record so far; `left_…` is None where there is no limit."""
+
+    mandate: Mandate
+    record: Record
+    used_count: int
+    used_amount: Decimal
+    left_count: int | None
+    left_amount: Decimal | None
+
+
+def mandate_lines(agent: Agent) -> list[MandateLine]:
+    """Two queries, whatever the number of mandates."""
+    start = ExpressionWrapper(
+        Now() - OuterRef("window_hours") * Value(timedelta(hours=1)), output_field=DateTimeField()
+    )
+    window: QuerySet[Any] = (
+        Proposal.objects.filter(
+            agent_id=OuterRef("agent_id"),
+            action_type_id=OuterRef("action_type_id"),
+            state__in=states.LIVE,
+            created_at__gt=start,
+        )
+        .order_by()
+        .values("agent_id")
+    )
+    mandates = (
+        Mandate.objects.filter(agent=agent)
+        .select_related("action_type")
+        .annotate(
+            used_count=Subquery(window.annotate(n=Count("pk")).values("n")),
+            used_amount=Subquery(window.annotate(n=Sum(Abs("amount"))).values("n")),
+        )
+        .order_by("-active", "action_type__label")
+    )
+    records = agent_selectors.records(agent)
+    lines = []
+    for mandate in mandates:
+        count = getattr(mandate, "used_count", None) or 0
+        amount = getattr(mandate, "used_amount", None) or Decimal(0)
+        lines.append(
+            MandateLine(
+                mandate,
+                records.get(mandate.action_type_id, Record()),
+                count,
+                amount,
+                None if mandate.window_count is None else max(0, mandate.window_count - count),
+                None if mandate.window_amount is None else max(Decimal(0), mandate.window_amount - amount),
+            )
+        )
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """What stopping an agent would do now."""
+
+    grants: int
+    scheduled: int
+    pending: int
+    executing: int
+
+
+def stopping(agent: Agent) -> Stopping:
+    counts = Proposal.objects.filter(
+        agent=agent, state__in=[State.APPROVED, State.SCHEDULED, State.PENDING, State.EXECUTING]
+    ).aggregate(
+        grants=Count("pk", filter=Q(state=State.APPROVED, grant__isnull=False)),
+        scheduled=Count("pk", filter=Q(state=State.SCHEDULED)),
+        pending=Count("pk", filter=Q(state=State.PENDING)),
+        executing=Count("pk", filter=Q(state=State.EXECUTING)),
+    )
+    return Stopping(**counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A right on one queue or agent; `through` names the team that has it, empty where the person himself has."""
+
+    thing: Queue | Agent
+    through: str
+
+
+@dataclass(slots=True)
+class Rights:
+    """What a person may do, beyond what his roles say."""
+
+    queues: list[Right] = field(default_factory=list)
+    managed: list[Right] = field(default_factory=list)
+    owned: list[Agent] = field(default_factory=list)
+    holding: int = 0
+
+
+def rights_of(person: User) -> Rights:
+    """Queues reviewed and agents managed, each with the way the right came; agents owned; claims held."""
+    kinds = {ContentType.objects.get_for_model(model).pk: model for model in (Queue, Agent)}
+    names = [permissions.REVIEW, agent_selectors.MANAGE]
+    own = UserObjectPermission.objects.filter(
+        user=person, permission__codename__in=names, content_type_id__in=kinds
+    )
+    team = GroupObjectPermission.objects.filter(
+        group__user=person, permission__codename__in=names, content_type_id__in=kinds
+    )
+    found = [(row.content_type_id, int(row.object_pk), "") for row in own]
+    found += [
+        (row.content_type_id, int(row.object_pk), row.group.name) for row in team.select_related("group")
+    ]
+    rights = Rights(
+        owned=list(Agent.objects.filter(owner=person).order_by("name")),
+        holding=Proposal.objects.filter(claimed_by=person).count(),
+    )
+    queues = Queue.objects.in_bulk([pk for kind, pk, _ in found if kinds[kind] is Queue])
+    agents = Agent.objects.in_bulk([pk for kind, pk, _ in found if kinds[kind] is Agent])
+    for kind, pk, through in found:
+        if kinds[kind] is Queue and pk in queues:
+            rights.queues.append(Right(queues[pk], through))
+        elif kinds[kind] is Agent and pk in agents:
+            rights.managed.append(Right(agents[pk], through))
+    rights.queues.sort(key=lambda right: str(right.thing))
+    rights.managed.sort(key=lambda right: str(right.thing))
+    return rights
+
+
+@dataclass(slots=True)
+class QueueLine:
+    """One queue with who reviews it and what is open in it."""
+
+    queue: Queue
+    people: list[User] = field(default_factory=list)
+    teams: list[Group] = field(default_factory=list)
+    open: int = 0
+
+
+def queue_lines(queues: list[Queue]) -> list[QueueLine]:
+    """A constant number of queries for any number of queues."""
+    lines = {str(queue.pk): QueueLine(queue) for queue in queues}
+    on_queues = {
+        "permission__codename": permissions.REVIEW,
+        "content_type": ContentType.objects.get_for_model(Queue),
+        "object_pk__in": list(lines),
+    }
+    for row in UserObjectPermission.objects.filter(**on_queues).select_related("user").order_by("user__name"):
+        lines[row.object_pk].people.append(row.user)
+    for row in (
+        GroupObjectPermission.objects.filter(**on_queues).select_related("group").order_by("group__name")
+    ):
+        lines[row.object_pk].teams.append(row.group)
+    counts = (
+        Proposal.objects.filter(queue__in=queues, state__in=[State.PENDING, State.SCHEDULED])
+        .order_by()
+        .values("queue_id")
+        .annotate(number=Count("pk"))
+    )
+    for row in counts:
+        lines[str(row["queue_id"])].open = row["number"]
+    return list(lines.values())
+
+
+def policies() -> list[Policy]:
+    return list(
+        Policy.objects.select_related("current__default_queue", "current__published_by").order_by("domain")
+    )
+
+
+def versions(policy: Policy, limit: int = 30) -> list[PolicyVersion]:
+    """Latest first."""
+    return list(
+        policy.versions.select_related("published_by", "default_queue").order_by("-number")[: limit + 1]
+    )
+
+
+def unknown_outcomes(user: User) -> QuerySet[Proposal]:
+    """Actions whose end nobody knows, of what this person may see, the longest-waiting first."""
+    return (
+        Proposal.objects.filter(permissions.visible_to(user), state=State.UNKNOWN)
+        .select_related("agent__owner", "action_type", "outcome")
+        .defer("context", "reasoning", "current_state", "metadata")
+        .order_by(F("changed_at").asc())
+    )

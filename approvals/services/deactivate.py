@@ -1,0 +1,34 @@
+"""Deactivate a person: sign-in and sessions end at once, what he held goes back to its queue."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import permissions
+from accounts.models import User
+from accounts.services import people
+from approvals.models import Proposal
+from approvals.services.claim import end_lease
+from audit import recording
+from audit.events import Kind, Target
+
+
+def deactivate(*, person_id: int, actor: User) -> User:
+    """Shut a person out. Votes, decisions and ownership stay, since they happened.
+
+    A claim taken in the same moment ends with its lease."""
+    permissions.check_is_admin(actor)
+    with transaction.atomic(durable=True):
+        held = Proposal.objects.select_for_update(of=("self",), no_key=True).filter(claimed_by=person_id)
+        now = timezone.now()
+        for proposal in held.order_by("pk"):
+            end_lease(proposal, at=now, by="deactivated")
+            recording.record(
+                actor=actor.actor(),
+                kind=Kind.PROPOSAL_RELEASED,
+                target=Target("proposal", str(proposal.pk)),
+                detail={"why": "the reviewer was deactivated"},
+            )
+        person = people.locked(person_id)
+        if person.is_active:
+            people.shut_out(person, actor=actor)
+    return person

@@ -1,0 +1,98 @@
+"""Agents with their proposals: the list, an agent's page, stop and resume."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.http import person as me
+from agents import permissions
+from agents import selectors as agents
+from agents.forms import ManagerForm, StopForm
+from agents.models import Agent
+from approvals import overview, selectors
+from approvals.services import suspend
+from audit import selectors as trail
+
+PAGE = 50
+
+
+@login_required
+@require_safe
+def agent_list(request: HttpRequest) -> HttpResponse:
+    page = Paginator(agents.visible_agents(me(request)), PAGE).get_page(request.GET.get("page"))
+    context = {"page": page, "lines": overview.agent_lines(list(page.object_list))}
+    return render(request, "approvals/admin/agents.html", context)
+
+
+@login_required
+@require_safe
+def agent(request: HttpRequest, slug: str) -> HttpResponse:
+    return _agent_page(request, agents.agent_for(me(request), slug))
+
+
+def _agent_page(
+    request: HttpRequest, found: Agent, *, stop_form: StopForm | None = None, status: int = 200
+) -> HttpResponse:
+    mandates = overview.mandate_lines(found)
+    may_manage = permissions.can_manage(me(request), found)
+    context = {
+        "agent": found,
+        "may_manage": may_manage,
+        "figures": overview.figures([found.pk])[found.pk],
+        "mandates": mandates,
+        "may_add_mandate": may_manage and agents.without_mandate(found).exists(),
+        "tier_changes": agents.tier_changes(found),
+        "credentials": found.credentials.select_related("registered_by").order_by("-id")[:20],
+        "managers": agents.managers(found),
+        "manager_form": ManagerForm() if may_manage else None,
+        "proposals": selectors.recent_for(me(request), agent=found, limit=15),
+        "stopping": overview.stopping(found),
+        "stop_form": stop_form or StopForm(),
+        "events": trail.latest_about(
+            [
+                ("agent", [str(found.pk)]),
+                ("mandate", [str(line.mandate.pk) for line in mandates]),
+            ],
+            limit=15,
+        ),
+    }
+    return render(request, "approvals/admin/agent.html", context, status=status)
+
+
+@login_required
+@require_POST
+def agent_suspend(request: HttpRequest, slug: str) -> HttpResponse:
+    found = agents.managed_agent(me(request), slug)
+    form = StopForm(request.POST)
+    if not form.is_valid():
+        return _agent_page(request, found, stop_form=form, status=422)
+    suspend.suspend(agent_id=found.pk, actor=me(request), reason=form.cleaned_data["reason"])
+    messages.success(request, f"{found} is stopped. Nothing of it starts any more.")
+    return redirect("approvals:agent", slug=slug)
+
+
+@login_required
+@require_POST
+def agent_resume(request: HttpRequest, slug: str) -> HttpResponse:
+    found = agents.managed_agent(me(request), slug)
+    form = StopForm(request.POST)
+    if not form.is_valid():
+        return _agent_page(request, found, stop_form=form, status=422)
+    suspend.resume(agent_id=found.pk, actor=me(request), reason=form.cleaned_data["reason"])
+    messages.success(request, f"{found} is live again. What was revoked stays revoked.")
+    return redirect("approvals:agent", slug=slug)
+
+
+@login_required
+@require_POST
+def agent_retire(request: HttpRequest, slug: str) -> HttpResponse:
+    found = agents.managed_agent(me(request), slug)
+    form = StopForm(request.POST)
+    if not form.is_valid():
+        return _agent_page(request, found, stop_form=form, status=422)
+    suspend.suspend(agent_id=found.pk, actor=me(request), reason=form.cleaned_data["reason"], retire=True)
+    messages.success(request, f"{found} is retired for good.")
+    return redirect("approvals:agent", slug=slug)
