@@ -26,7 +26,9 @@ def _lines(m: Moment, vendor: Vendor) -> list[dict[str, Any]]:
 
 
 def _gross(lines: list[dict[str, Any]]) -> float:
-    return round(sum(line["quantity"] * line["unit_price"] * (1 + line["tax_rate"]) for line in lines), 2)
+    return round(
+        float(sum(line["quantity"] * line["unit_price"] * (1 + line["tax_rate"]) for line in lines)), 2
+    )
 
 
 def pay_invoice(m: Moment) -> Case:
@@ -129,7 +131,7 @@ def _invoice_question(m: Moment, case: Case) -> Case:
 
 
 def payment_run(m: Moment) -> Case:
-    payments = []
+    payments: list[dict[str, Any]] = []
     for vendor in m.rng.sample(VENDORS, k=m.rng.randint(3, 9)):
         amount = round(m.rng.uniform(120, 6400), 2)
         payments.append({"invoice_number": f"INV-{m.digits(5)}", "vendor_id": vendor.id, "amount": amount})

@@ -25,10 +25,12 @@ _FOLLOWED = (*_OPEN, "approved", "executing")
 class Company:
     """All agents in one process. A server that is away is waited for; nothing here keeps state that matters."""
 
-    def __init__(self, url: str, tokens: dict[str, str]) -> None:
+    def __init__(
+        self, url: str, tokens: dict[str, str], transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         self._rng = random.SystemRandom()
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=40)
-        self._http = httpx.AsyncClient(base_url=url, timeout=75, limits=limits)
+        self._http = httpx.AsyncClient(base_url=url, timeout=75, limits=limits, transport=transport)
         line = Line(patience=float("inf"), faults=True)
         self._clients = {
             slug: AgentClient(self._http, line, token, wait=55) for slug, token in tokens.items()

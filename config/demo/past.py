@@ -78,8 +78,12 @@ def _insert(rows: Rows) -> None:
         )
         for revision, (pk,) in zip(rows.revisions, cursor.fetchall(), strict=True):
             revision.pk = pk
-    for item in (*rows.votes, *rows.decisions, *rows.grants):
-        item.revision_id = item.revision.pk
+    for vote in rows.votes:
+        vote.revision_id = vote.revision.pk
+    for decision in rows.decisions:
+        decision.revision_id = decision.revision.pk
+    for grant in rows.grants:
+        grant.revision_id = grant.revision.pk
     _copy(rows.proposals)
     _copy(rows.revisions, keep_id=True)
     for part in (rows.claims, rows.votes, rows.decisions, rows.grants, rows.outcomes, rows.evidence):

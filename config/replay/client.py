@@ -13,6 +13,7 @@ AWAY = frozenset({502, 503, 504})
 LONG_POLL = 25
 """Seconds one request waits for a decision."""
 _LONGEST_PAUSE = 5.0
+_SHORTEST_POLL = 0.25
 
 
 class GaveUp(Exception):
@@ -105,11 +106,16 @@ class AgentClient:
         return list(_expect(response, "list").get("items", []))
 
     async def decided(self, proposal: dict[str, Any]) -> dict[str, Any]:
-        """Wait as an agent does, by long polls, until the proposal is no longer open."""
+        """Wait as an agent does, by long polls, until the proposal is no longer open.
+
+        A server that answers at once with nothing new (one without the waiting door) is asked at a walking pace."""
         while proposal["status"] in ("pending", "scheduled"):
-            url = f"/api/v1/proposals/{proposal['id']}"
+            url, asked = f"/api/v1/proposals/{proposal['id']}", time.monotonic()
             params = {"wait": self.wait, "after_version": proposal["version"]}
-            proposal = _expect(await self._send("GET", url, params=params), "wait")
+            news = _expect(await self._send("GET", url, params=params), "wait")
+            if news["version"] == proposal["version"] and time.monotonic() - asked < _SHORTEST_POLL:
+                await asyncio.sleep(_SHORTEST_POLL)
+            proposal = news
         return proposal
 
     async def redeem(self, proposal: dict[str, Any]) -> tuple[dict[str, Any], bool]:

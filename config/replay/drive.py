@@ -162,7 +162,8 @@ class Replay:
         self.jobs[zlib.crc32(record.id.encode()) % len(self.jobs)].put_nowait(job)
         waiting = asyncio.create_task(client.decided(proposal))
         try:
-            await asyncio.wait({waiting, job.done}, return_when=asyncio.FIRST_COMPLETED)
+            both: set[asyncio.Future[Any]] = {waiting, job.done}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if job.done.done():
                 await job.done
             return await waiting

@@ -28,8 +28,8 @@ def owner() -> None:
     User.objects.create_user("ann@example.com", "a long password", name="Ann")
 
 
-def load(text: str = GOOD, **options: bool) -> load_blueprint.Plan:
-    return load_blueprint.load(data=text.encode(), name="shop.yaml", **options)
+def load(text: str = GOOD, *, dry_run: bool = False) -> load_blueprint.Plan:
+    return load_blueprint.load(data=text.encode(), name="shop.yaml", dry_run=dry_run)
 
 
 def test_load_creates_everything_and_audits_it() -> None:
