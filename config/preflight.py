@@ -64,7 +64,15 @@ class Installation:
     @property
     def address(self) -> str:
         """The public address, as the settings have it too."""
-        return os.environ.get("COUNTERSIGN_URL", "").rstrip("/") or f"http://{self.host}:{self.port}"
+        return os.environ.get("COUNTERSIGN_URL", "").rstrip("/") or self._url_of(self.host)
+
+    @property
+    def local_address(self) -> str:
+        """How programs on this machine reach the server."""
+        return self._url_of(self.local_host)
+
+    def _url_of(self, host: str) -> str:
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def lock_file(self) -> Path:

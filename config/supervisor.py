@@ -101,7 +101,7 @@ class Supervisor:
             )
         if self.is_demo:
             with console.step("Demo agents"):
-                start("demo_agents", "django", "demo_agents")
+                start("demo_agents", "django", "demo_agents", f"--url={self.installation.local_address}")
         self._announce(setup_link)
 
     def _start_services(self) -> dict[str, str]:
