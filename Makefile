@@ -29,7 +29,9 @@ runtime dev:
 run: runtime
 	@exec $(PY) manage.py run
 
+# Its made-up people and proposals never meet yours: they have a data directory of their own.
 demo: export COUNTERSIGN_DEMO = 1
+demo: export COUNTERSIGN_VAR := $(or $(COUNTERSIGN_VAR),var/demo)
 demo: runtime
 	@exec $(PY) manage.py run
 
