@@ -27,6 +27,7 @@ def claim(*, proposal_id: UUID, reviewer: User) -> Proposal:
         permissions.check_can_decide(reviewer, proposal)
         if proposal.state != State.PENDING:
             raise WrongState(f"It is {State(proposal.state).label.lower()} and waits for nobody.")
+        permissions.check_has_not_voted(reviewer, proposal)
         if proposal.is_claimed and proposal.claimed_by_id != reviewer.pk:
             raise AlreadyClaimed(f"{proposal.claimed_by} is on it until {proposal.claimed_until:%H:%M} UTC.")
         take(proposal, reviewer, at=timezone.now())

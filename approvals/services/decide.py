@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.exceptions import Invalid
 from accounts.models import User
-from agents import authority, evidence, pointers, schemas
+from agents import authority, evidence, pointers, schemas, strict_json
 from agents.autonomy import Tier
 from agents.evidence import LOSS_APPROVED, LOSS_WRONG, Judgement
 from agents.exceptions import AgentNotLive, ArgumentsInvalid
@@ -22,6 +22,9 @@ from approvals.routing import Route
 from approvals.states import State
 from audit import recording
 from audit.events import Kind, Target
+
+MAX_REASON = 60
+MAX_COMMENT = 20_000
 
 _FINAL_STATE = {
     Verdict.APPROVE: State.APPROVED,
@@ -62,6 +65,8 @@ def decide(*, proposal_id: UUID, reviewer: User, ballot: Ballot) -> Decided:
     `WrongState`, `AlreadyClaimed`, `Invalid`, `ArgumentsInvalid`, `PolicyRefused`, `AgentNotLive`."""
     with transaction.atomic(durable=True):
         proposal = transitions.locked(proposal_id)
+        if ballot.verdict == Verdict.EDIT and _is_own_edit(proposal, reviewer, ballot):
+            return Decided(proposal, final=proposal.state != State.PENDING, repeated=True)
         permissions.check_can_decide(reviewer, proposal)
         repeated = _repeat(proposal, reviewer, ballot)
         if repeated is not None:
@@ -75,24 +80,25 @@ def decide(*, proposal_id: UUID, reviewer: User, ballot: Ballot) -> Decided:
         revision = proposal.current_revision
         _vote(proposal, revision, reviewer, ballot)
         if ballot.verdict == Verdict.APPROVE and _approvals(revision) < proposal.quorum:
+            _hand_on(proposal, at=now, by="voted")
+            proposal.save(update_fields=["claimed_by", "claimed_until"])
             return Decided(proposal, final=False)
         _finish(proposal, revision, reviewer, ballot, now)
         return Decided(proposal, final=True)
 
 
+def _is_own_edit(proposal: Proposal, reviewer: User, ballot: Ballot) -> bool:
+    """The same edit once more. It may have moved the proposal to where its editor has no right, so ask this first."""
+    made = proposal.revisions.filter(number=ballot.revision + 1, editor=reviewer).first()
+    return reviewer.is_active and made is not None and bytes(made.canonical) == _canonical(ballot.arguments)
+
+
 def _repeat(proposal: Proposal, reviewer: User, ballot: Ballot) -> Decided | None:
     """The same vote once more (double click, replayed request) is answered, not counted."""
-    number = ballot.revision + 1 if ballot.verdict == Verdict.EDIT else ballot.revision
-    earlier = (
-        Vote.objects.filter(
-            proposal=proposal, revision__number=number, reviewer=reviewer, verdict=ballot.verdict
-        )
-        .select_related("revision")
-        .first()
+    earlier = Vote.objects.filter(
+        proposal=proposal, revision__number=ballot.revision, reviewer=reviewer, verdict=ballot.verdict
     )
-    if earlier is None:
-        return None
-    if ballot.verdict == Verdict.EDIT and bytes(earlier.revision.canonical) != _canonical(ballot.arguments):
+    if ballot.verdict == Verdict.EDIT or not earlier.exists():
         return None
     return Decided(proposal, final=proposal.state != State.PENDING, repeated=True)
 
@@ -121,12 +127,17 @@ def _check_state(proposal: Proposal, reviewer: User, ballot: Ballot, now: dateti
 
 def _check_reason(proposal: Proposal, ballot: Ballot) -> None:
     assert proposal.queue is not None
-    if ballot.verdict in (Verdict.REJECT, Verdict.VETO):
-        codes = [code for code, _ in proposal.queue.reasons]
-        if codes and ballot.reason not in codes:
+    codes = [code for code, _ in proposal.queue.reasons]
+    required = ballot.verdict in (Verdict.REJECT, Verdict.VETO)
+    if codes and (required or ballot.reason) and ballot.reason not in codes:
+        raise Invalid(
+            "Choose a reason.", errors=[{"field": "reason", "message": "must be one of " + ", ".join(codes)}]
+        )
+    for name, text, most in (("reason", ballot.reason, MAX_REASON), ("comment", ballot.comment, MAX_COMMENT)):
+        if len(text) > most or "\x00" in text:
             raise Invalid(
-                "Choose a reason.",
-                errors=[{"field": "reason", "message": "must be one of " + ", ".join(codes)}],
+                "Write it shorter.",
+                errors=[{"field": name, "message": f"must have at most {most} characters, and no NUL"}],
             )
     if ballot.verdict == Verdict.RETURN and not ballot.comment.strip():
         raise Invalid("Ask your question.", errors=[{"field": "comment", "message": "must not be empty"}])
@@ -180,6 +191,7 @@ def _edit(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> 
     if counts and _approvals(revision) >= proposal.quorum:
         _finish(proposal, revision, reviewer, ballot, now, fields=REVISED_FIELDS)
         return Decided(proposal, final=True)
+    _hand_on(proposal, at=now, by="edited")
     transitions.new_revision(
         proposal,
         actor=reviewer.actor(),
@@ -191,13 +203,29 @@ def _edit(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> 
     return Decided(proposal, final=False)
 
 
-REVISED_FIELDS = ("revision", "digest", "title", "amount", "currency", "queue", "quorum", "roles", "reasons",
+REVISED_FIELDS = ("revision", "digest", "title", "amount", "currency", "tier", "queue", "quorum", "roles", "reasons",
                   "policy_version", "claimed_by", "claimed_until")  # fmt: skip
 """What another revision changes on its proposal."""
 
 
+def _hand_on(proposal: Proposal, *, at: datetime, by: str) -> None:
+    """Who has voted cannot vote again: his lease would only keep the others off. The caller saves the proposal."""
+    Claim.objects.filter(proposal=proposal, ended_at=None).update(ended_at=at, ended_by=by)
+    proposal.claimed_by = None
+    proposal.claimed_until = None
+
+
 def _canonical(arguments: dict[str, Any] | None) -> bytes:
-    return canonical.arguments_bytes(arguments or {})
+    """The bytes of edited arguments, under the same strict rules as an agent's: a form or a script made them."""
+    try:
+        content = canonical.arguments_bytes(arguments or {})
+        strict_json.loads(content)
+    except ValueError as error:
+        raise ArgumentsInvalid(
+            "The new arguments cannot be written as JSON.",
+            errors=[{"field": "/arguments", "message": str(error)}],
+        ) from error
+    return content
 
 
 def check_arguments(proposal: Proposal, arguments: dict[str, Any]) -> None:
@@ -261,9 +289,11 @@ def add_revision(
 
 
 def apply_route(proposal: Proposal, route: Route) -> bool:
-    """Take over quorum, roles and reasons of the new route; True when it goes to another queue or other roles."""
+    """Take over tier, quorum, roles and reasons of the new route; True when it goes to another queue or other roles.
+
+    The tier too: what the policy caps at advisory after an edit must not get a grant."""
     before = (proposal.queue and proposal.queue.slug, proposal.roles)
-    proposal.quorum, proposal.roles = route.quorum, route.roles
+    proposal.tier, proposal.quorum, proposal.roles = route.tier, route.quorum, route.roles
     proposal.reasons = routing.as_json(route.reasons)
     if route.queue is not None and (proposal.queue is None or route.queue != proposal.queue.slug):
         proposal.queue = Queue.objects.get(slug=route.queue)
@@ -292,7 +322,7 @@ def _finish(
         reason=ballot.reason,
         comment=ballot.comment,
         decider=reviewer,
-        label=str(reviewer),
+        label=str(reviewer)[:120],
         decided_at=now,
     )
     if ballot.verdict != Verdict.RETURN:
