@@ -136,13 +136,19 @@ def limits_of(mandate: Mandate, action_type: ActionType) -> Limits:
     )
 
 
-def window_usage(mandate: Mandate, *, now: datetime, exclude: Proposal | None = None) -> Usage:
+def window_usage(
+    mandate: Mandate,
+    *,
+    now: datetime,
+    exclude: Proposal | None = None,
+    counted: frozenset[State] = states.LIVE,
+) -> Usage:
     """Count and summed absolute amount of the mandate's proposals in its rolling window that ran or still may."""
     proposals = Proposal.objects.filter(
         agent_id=mandate.agent_id,
         action_type_id=mandate.action_type_id,
         created_at__gt=now - timedelta(hours=mandate.window_hours),
-        state__in=states.LIVE,
+        state__in=counted,
     )
     if exclude is not None:
         proposals = proposals.exclude(pk=exclude.pk)

@@ -7,9 +7,10 @@ from django.utils import timezone
 
 from accounts.exceptions import NotFound
 from agents.authority import Bearer
+from agents.autonomy import lower, rank
 from agents.exceptions import AgentNotLive, BadCredential
 from agents.models import Agent, AgentState, Credential, Mandate
-from approvals import facts, grants, permissions, routing, transitions
+from approvals import facts, grants, permissions, routing, states, transitions
 from approvals.exceptions import DigestMismatch, GrantRefused, LimitReached
 from approvals.models import Grant, Proposal
 from approvals.policy import Findings
@@ -51,6 +52,8 @@ def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None 
                 raise GrantRefused("The token is the grant of another proposal.")
         if mandate is None:
             raise GrantRefused("The agent's mandate for this action type was taken back.")
+        if rank(lower(mandate.tier, mandate.ceiling)) < rank(proposal.tier):
+            raise GrantRefused("The mandate's tier was lowered since; propose the action again.")
         _check_limits(proposal, mandate)
         _check_deciders(proposal)
         grant.redeemed_at = now
@@ -85,10 +88,15 @@ def _why_no_grant(proposal: Proposal, grant: Grant | None) -> str:
 
 
 def _check_limits(proposal: Proposal, mandate: Mandate) -> None:
-    """What nobody looked at must still be within every limit; a person who approved saw the limit named."""
+    """What nobody looked at must still be within every limit; a person who approved saw the limit named.
+
+    Only what was redeemed counts here: two grants beyond a lowered limit would else block each other for good, and
+    a later proposal that waits for a person would block an earlier one that does not."""
     if proposal.decisions.filter(decider__isnull=False).exists():
         return
-    usage = facts.window_usage(mandate, now=timezone.now(), exclude=proposal) if mandate.has_window else None
+    usage = None
+    if mandate.has_window:
+        usage = facts.window_usage(mandate, now=timezone.now(), exclude=proposal, counted=states.RAN)
     reasons = routing.limit_reasons(
         Facts(
             agent_state="live",
