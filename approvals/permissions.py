@@ -6,9 +6,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q
 from guardian.models import GroupObjectPermission, UserObjectPermission
 
-from accounts.exceptions import NotFound
+from accounts.exceptions import NotAllowed, NotFound
 from accounts.models import User
 from agents.models import Agent, Credential
+from agents.permissions import can_manage
 from approvals.exceptions import MayNotDecide
 from approvals.models import Proposal, Queue, Vote
 
@@ -90,6 +91,16 @@ def check_can_see(user: User, proposal: Proposal) -> None:
     if user.has_perm("audit.view_auditevent") or user.has_perm("agents.manage_agent", proposal.agent):
         return
     raise NotFound("There is no such proposal, or it is not for you to see.")
+
+
+def check_can_settle(user: User, proposal: Proposal) -> None:
+    """Who answers for the action says what became of it: reviewers of its queue and the agent's managers.
+
+    Auditors see it and change nothing."""
+    if proposal.queue_id is not None and proposal.queue_id in reviewable_queue_ids(user):
+        return
+    if not can_manage(user, proposal.agent):
+        raise NotAllowed("Reviewers of its queue and those who manage the agent settle an outcome.")
 
 
 def visible_to(user: User) -> Q:

@@ -3,11 +3,11 @@
 from decimal import Decimal
 from uuid import UUID
 
-import msgspec
+import rfc8785
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.exceptions import NotAllowed, NotFound
+from accounts.exceptions import Invalid, NotFound
 from accounts.models import User
 from agents.models import Agent
 from approvals import permissions, transitions
@@ -57,8 +57,16 @@ def settle(*, proposal_id: UUID, person: User, status: str, note: str) -> Propos
     with transaction.atomic(durable=True):
         proposal = transitions.locked(proposal_id)
         permissions.check_can_see(person, proposal)
+        permissions.check_can_settle(person, proposal)
         if status not in (Outcome.Status.SUCCEEDED, Outcome.Status.FAILED):
-            raise NotAllowed("An unknown outcome is settled as succeeded or failed.")
+            raise Invalid(
+                "An unknown outcome is settled as succeeded or failed.",
+                errors=[{"field": "status", "message": "must be succeeded or failed"}],
+            )
+        if proposal.state != State.UNKNOWN:
+            raise WrongState(
+                f"The proposal is {State(proposal.state).label.lower()}; there is nothing to settle."
+            )
         now = timezone.now()
         transitions.apply(
             proposal, _STATE[status], actor=person.actor(), at=now, detail={"status": status, "note": note}
@@ -68,11 +76,13 @@ def settle(*, proposal_id: UUID, person: User, status: str, note: str) -> Propos
 
 
 def _same(earlier: Outcome, request: OutcomeRequest) -> bool:
-    encode = msgspec.json.Encoder(order="deterministic").encode
+    """Whether it says the same. Results are compared in canonical form: jsonb gives 1e3 back as 1000."""
     return (
         earlier.status == request.status
         and earlier.external_id == request.external_id
-        and encode(earlier.result) == encode(request.result)
+        and earlier.cost == _cost(request)
+        and earlier.occurred_at == request.occurred_at
+        and rfc8785.dumps(earlier.result) == rfc8785.dumps(request.result)
     )
 
 
