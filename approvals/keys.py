@@ -2,15 +2,21 @@
 
 import base64
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
 from joserfc.jwk import OKPKey
 
 from approvals.models import SigningKey
+
+KEPT = timedelta(days=1, minutes=5)
+"""The longest life of a grant (agents.models, `grant_seconds_in_range`) and some for clocks."""
 
 _opened: dict[str, OKPKey] = {}
 
@@ -37,10 +43,13 @@ def create() -> SigningKey:
 
 
 def published() -> list[dict[str, Any]]:
-    """Public keys, newest first: what /.well-known/jwks.json shows."""
-    if not SigningKey.objects.exists():
+    """Public keys, newest first: what /.well-known/jwks.json shows.
+
+    A retired key goes when the last grant it can have signed has expired; who steals it later can forge nothing."""
+    if not SigningKey.objects.filter(retired_at=None).exists():
         create()
-    return [row.public_jwk for row in SigningKey.objects.order_by("-created_at")]
+    in_use = Q(retired_at=None) | Q(retired_at__gt=timezone.now() - KEPT)
+    return [row.public_jwk for row in SigningKey.objects.filter(in_use).order_by("-created_at")]
 
 
 def _box() -> Fernet:
