@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import rfc8785
@@ -67,6 +68,6 @@ def loss_of_edit(*, before: object, after: object, material: list[str]) -> Decim
     return LOSS_WRONG if touched else LOSS_EDITED
 
 
-def _identity(value: object) -> bytes | None:
+def _identity(value: Any) -> bytes | None:
     """What JSON tells apart and Python does not: `true` and `1` are equal there."""
     return None if value is pointers.MISSING else rfc8785.dumps(value)

@@ -1,6 +1,7 @@
 """Commitments of audit events: hiding and binding."""
 
 import hashlib
+from typing import Any
 
 import pytest
 import rfc8785
@@ -12,7 +13,7 @@ from tests.pure.test_strict_json import VALUES
 
 
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), VALUES, max_size=4))
-def test_a_commitment_covers_the_canonical_bytes(content: dict[str, object]) -> None:
+def test_a_commitment_covers_the_canonical_bytes(content: dict[str, Any]) -> None:
     salt = chain.new_salt()
     expected = hashlib.sha256(salt + rfc8785.dumps(content)).digest()
     assert chain.commitment(salt, chain.canonical(content)) == expected
