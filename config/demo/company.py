@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from config.demo import accounts_payable, customer_operations, procurement, service_desk
+from config.demo import accounts_payable, customer_operations, letters, procurement, service_desk
 from config.demo.cases import Case, Kind, tell
 from config.demo.world import Moment
 
@@ -15,6 +15,7 @@ BLUEPRINTS = tuple(
 )
 KINDS: dict[str, Kind] = {
     **customer_operations.KINDS,
+    **letters.KINDS,
     **accounts_payable.KINDS,
     **procurement.KINDS,
     **service_desk.KINDS,

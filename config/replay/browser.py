@@ -1,24 +1,65 @@
-"""A reviewer in a browser, without a browser: session cookie, CSRF token, the forms of the pages."""
+"""A reviewer in a browser, without a browser: session cookie, CSRF token, the forms of the pages as they are."""
 
 from typing import Any
 
 import httpx
 
-from config.replay.client import Line
-from config.replay.records import Record
+from config.replay import pages
+from config.replay.client import GaveUp, Line
+from config.replay.pages import Form
+
+SIGN_IN = "/account/login/"
 
 
-class Reviewer:
-    """One person who signs in and decides, one proposal after the other."""
+class Browser:
+    """One person's session. Signs in when it is asked to, also in the middle, after the session was lost."""
 
     def __init__(self, url: str, line: Line, email: str, password: str) -> None:
-        self.email = email
+        self.email, self.line, self._password = email, line, password
+        self._http = httpx.AsyncClient(
+            base_url=url, timeout=60, headers={"Accept": "text/html", "Referer": url + "/"}
+        )
 
-    async def __aenter__(self) -> "Reviewer":
-        return self
+    async def close(self) -> None:
+        await self._http.aclose()
 
-    async def __aexit__(self, *error: object) -> None:
-        pass
+    async def get(self, path: str) -> httpx.Response:
+        """The page; signs in on the way where needed."""
+        response = await self._follow(await self.line.send(self._http, "GET", path))
+        if response.url.path == SIGN_IN and path != SIGN_IN:
+            await self._sign_in(response)
+            response = await self._follow(await self.line.send(self._http, "GET", path))
+        return response
 
-    async def decide(self, record: Record, proposal: dict[str, Any]) -> tuple[bool, bool]:
-        raise NotImplementedError
+    async def submit(self, form: Form, page: httpx.Response, **values: str) -> httpx.Response:
+        """Send a form of a page with some fields filled in otherwise, and follow to the page that answers.
+
+        Every form we send may be sent twice: the server answers a repeated vote or claim as the first time."""
+        fields = {**form.values, **values}
+        target = str(page.url.join(form.action or str(page.url)))
+        response = await self.line.send(self._http, "POST", target, data=fields)
+        if response.status_code == 403 and "csrf" in response.text.lower():
+            raise GaveUp(f"{form.action}: the CSRF token was refused")
+        return await self._follow(response)
+
+    async def _follow(self, response: httpx.Response) -> httpx.Response:
+        for _ in range(5):
+            if response.next_request is None:
+                return response
+            url = str(response.next_request.url)
+            response = await self.line.send(self._http, "GET", url)
+        raise GaveUp(f"{response.url.path}: redirected in circles")
+
+    async def _sign_in(self, page: httpx.Response) -> None:
+        form = next((each for each in pages.forms(page.text) if "password" in each.values), None)
+        if form is None:
+            raise GaveUp(f"{SIGN_IN}: no sign-in form")
+        answer = await self.submit(form, page, login=self.email, password=self._password)
+        if answer.url.path == SIGN_IN or answer.status_code >= 400:
+            raise GaveUp(f"{self.email} could not sign in ({answer.status_code})")
+
+
+def problem(response: httpx.Response) -> str:
+    """Status and what the page says, shortened."""
+    text: Any = response.text
+    return f"{response.request.method} {response.url.path}: {response.status_code} {' '.join(text.split())[:300]}"

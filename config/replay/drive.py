@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 
 from config.replay import types
-from config.replay.browser import Reviewer
 from config.replay.client import AgentClient, GaveUp, Line
 from config.replay.history import History
 from config.replay.records import Record, body_of, episodes
+from config.replay.reviewer import Reviewer
 from config.replay.setup import Access
 from config.replay.tally import Fate, Tally
 
