@@ -243,5 +243,7 @@ def _fast() -> bool:
 
 
 def _last(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[-1].removeprefix("initdb: error: ").rstrip(".") if lines else "it gave no reason"
+    """The line of a failed program that says why; afterwards it tells of its tidying up."""
+    lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]
+    reasons = [line for line in lines if "FATAL" in line or "could not" in line or "error:" in line]
+    return next(iter([*reasons, *reversed(lines)]), "it gave no reason")
