@@ -175,5 +175,10 @@ def problem(
 def problem_of(error: DomainError) -> HttpResponse:
     """The problem document of a domain error."""
     return problem(
-        status=error.status, code=error.code, title=error.title, detail=error.detail, **error.extra
+        status=error.status,
+        code=error.code,
+        title=error.title,
+        detail=error.detail,
+        headers=None,
+        **error.extra,
     )

@@ -151,7 +151,7 @@ class Proposal(models.Model):
     )
     claimed_until = models.DateTimeField(null=True)
 
-    objects: ClassVar[models.Manager["Proposal"]] = ProposalQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[models.Manager["Proposal"]] = ProposalQuerySet.as_manager()
 
     class Meta:
         constraints = [

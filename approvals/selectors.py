@@ -95,7 +95,7 @@ _BEGINNING = Cursor(-1, datetime.fromisoformat("1970-01-01T00:00:00+00:00"), UUI
 def waiting_page(queue: Queue, *, after: Cursor | None = None, limit: int = 50) -> list[Proposal]:
     """One page of what waits unclaimed, most urgent first, by the partial index (keyset, any depth costs the same)."""
     start = after or _BEGINNING
-    values = {
+    values: dict[str, Any] = {
         "queue": queue.pk,
         "priority": start.priority,
         "due_at": start.due_at,
@@ -153,7 +153,7 @@ def waiting_ids(*, reviewer: User, queue_ids: list[int], limit: int) -> list[UUI
     """The most urgent proposals that this person may decide and nobody holds, over several queues."""
     if not queue_ids:
         return []
-    values = {
+    values: dict[str, Any] = {
         "queues": queue_ids,
         "agents": permissions.conflicted_agent_ids(reviewer),
         "teams": list(reviewer.groups.values_list("name", flat=True)),

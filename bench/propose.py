@@ -82,7 +82,7 @@ def reference_script(token: str, body: bytes) -> str:
     values: dict[str, Any] = submit.parameters(draft, number)
     identity = f"{draft.proposal.id}"
     with connection.cursor() as cursor:
-        statement = cursor.mogrify(submit.INSERT, values | {"slot": 424242})
+        statement: str = cursor.mogrify(submit.INSERT, values | {"slot": 424242})
     return (
         "\\set r random(1, 4000000000000000)\n"
         + statement.replace(identity, "' || lpad(to_hex(:r), 32, '0') || E'")

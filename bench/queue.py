@@ -10,7 +10,8 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from bench import stage
 
@@ -102,7 +103,7 @@ def fill(template: object, queues: list[int], stored: int, size: int, waiting: i
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM approvals_proposal WHERE state = 'pending'")
         pending = cursor.fetchone()[0]
-        values = {"first": stored + 1, "last": size, "template": template, "queues": queues}
+        values: dict[str, Any] = {"first": stored + 1, "last": size, "template": template, "queues": queues}
         cursor.execute(statement, values | {"pending_until": stored + max(0, waiting - pending)})
 
 
@@ -131,7 +132,7 @@ def _timed(call: Callable[[], object]) -> tuple[float, int]:
     return statistics.median(times), len(captured)
 
 
-def claimers(queues: list[object]) -> None:
+def claimers(queues: Sequence[object]) -> None:
     """Many people press "next" at once, again and again."""
     from django.db import connection
 
