@@ -80,9 +80,7 @@ def build(folder: Path) -> str:
             raise ValueError(f"{name}.svg holds no <svg> element")
         shapes = re.sub(r"\s+", " ", match.group(1)).strip()
         symbols.append(f'<symbol id="{name}" viewBox="0 0 24 24">{shapes}</symbol>')
-    head = (
-        "<!-- Lucide icons 1.62.0, ISC licence (some shapes MIT, from Feather): see NOTICE.txt beside this file. -->"
-    )
+    head = "<!-- Lucide icons 1.62.0, ISC licence (some shapes MIT, from Feather): see NOTICE.txt beside this file. -->"
     return f'<svg xmlns="http://www.w3.org/2000/svg">{head}\n' + "\n".join(symbols) + "\n</svg>\n"
 
 

@@ -27,7 +27,9 @@ def icon(name: str, label: str = "") -> SafeString:
     """An icon of the sprite; without a label it is decoration and hidden from assistive technology."""
     reference = f"{static('icons/sprite.svg')}#{name}"
     if label:
-        return format_html('<svg class="icon" role="img" aria-label="{}"><use href="{}"/></svg>', label, reference)
+        return format_html(
+            '<svg class="icon" role="img" aria-label="{}"><use href="{}"/></svg>', label, reference
+        )
     return format_html('<svg class="icon" aria-hidden="true"><use href="{}"/></svg>', reference)
 
 
