@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet, Value
 
 from agents.autonomy import Tier
@@ -18,6 +19,7 @@ from approvals.services.submit import approve_by_policy
 from approvals.states import State
 from audit.events import system
 
+log = structlog.get_logger(__name__)
 BATCH = 200
 
 
@@ -113,9 +115,19 @@ def _no_longer(proposal: Proposal) -> str:
 
 
 def _each(due: QuerySet[Proposal], one: Callable[[Proposal], None]) -> int:
+    """How many were changed. One that fails does not keep the others waiting; its error is raised at the end."""
     count = 0
+    failed: Exception | None = None
     for proposal_id in list(due.order_by().values_list("pk", flat=True)[:BATCH]):
-        count += _one(due, proposal_id, one)
+        try:
+            count += _one(due, proposal_id, one)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one row, the clock runs for the rest
+            log.error("time_transition_failed", proposal=str(proposal_id), error=repr(error)[:300])
+            failed = failed or error
+    if failed is not None:
+        raise failed
     return count
 
 
