@@ -51,6 +51,8 @@ def facts(**values: Any) -> Facts:
 
 
 ADVISORY, IN, ON, OUT = Tier.ADVISORY, Tier.IN_THE_LOOP, Tier.ON_THE_LOOP, Tier.OUT_OF_THE_LOOP
+ELEVEN = Usage(1, Decimal(11))
+WINDOW_AMOUNT = "limit_window_amount"
 DENIED, PENDING, SCHEDULED, APPROVED = State.DENIED, State.PENDING, State.SCHEDULED, State.APPROVED
 HIGH = {"tier": OUT}
 
@@ -83,7 +85,7 @@ HIGH = {"tier": OUT}
         ({"limits": limits(window_count=3), "usage": Usage(3, Decimal(0)), **HIGH}, PENDING, IN, "limit_window_count"),
         ({"limits": limits(window_count=3), "usage": Usage(2, Decimal(0)), **HIGH}, APPROVED, OUT, "tier"),
         ({"limits": limits(window_count=0), "usage": Usage(0, Decimal(0)), **HIGH}, PENDING, IN, "limit_window_count"),
-        ({"limits": limits(window_amount=Decimal(20)), "usage": Usage(1, Decimal(11)), **HIGH}, PENDING, IN, "limit_window_amount"),
+        ({"limits": limits(window_amount=Decimal(20)), "usage": ELEVEN, **HIGH}, PENDING, IN, WINDOW_AMOUNT),
         ({"amount": None, "amount_unreadable": True, **HIGH}, PENDING, IN, "amount_unreadable"),
         ({"default_queue": None}, DENIED, IN, "no_queue"),
         ({"default_queue": None, "limits": limits(max_amount=Decimal(1)), **HIGH}, DENIED, IN, "limit_amount"),
