@@ -60,6 +60,13 @@ def main() -> None:
                 row["name"]: row["pid"] for row in json.loads((var / "run" / "processes.json").read_text())
             }
             assert set(pids) == {"postgres", "valkey", "web", "worker", "beat"}, f"these run: {sorted(pids)}"
+        except BaseException:
+            for log in sorted((var / "log").glob("*.log")):
+                print(
+                    f"── {log.name} ──\n" + "\n".join(log.read_text(errors="replace").splitlines()[-30:]),
+                    flush=True,
+                )
+            raise
         finally:
             make.send_signal(signal.SIGTERM)
             make.wait(60)
