@@ -51,7 +51,7 @@ def _database(url: str) -> dict[str, object]:
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(query.get("host", "")) or parts.hostname or "",
-        "PORT": str(parts.port or ""),
+        "PORT": str(parts.port or query.get("port", "")),
         "CONN_MAX_AGE": None,
         "OPTIONS": {
             "options": "-c idle_in_transaction_session_timeout=30000 -c lock_timeout=10000",

@@ -102,7 +102,7 @@ async def close() -> None:
     """Let go of connection and threads, when the process stops."""
     global _readers
     await hub.close()
-    _readers.shutdown(wait=False)
+    _readers.shutdown(wait=True)
     _readers = ThreadPoolExecutor(READERS, thread_name_prefix="wait-read")
 
 
