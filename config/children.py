@@ -189,7 +189,9 @@ def _size(log: Path) -> int:
 
 
 def _error(line: str) -> str | None:
-    """The event of a structured log line at level error or worse."""
+    """What a line at level error or worse says: ours are structured, uvicorn's own are not."""
+    if line.startswith("ERROR:"):
+        return line.removeprefix("ERROR:").strip()[:200]
     if '"level": "error"' not in line and '"level": "critical"' not in line:
         return None
     try:

@@ -52,6 +52,9 @@ def test_errors_in_logs_are_seen_once_and_nothing_else_is(tmp_path: Path) -> Non
         )
     assert watch.new_errors() == [("web", "outbox is stuck")]
     assert watch.new_errors() == []
+    with log.open("a") as file:
+        file.write("INFO:     Started\nERROR:    Exception in ASGI application\nTraceback\n")
+    assert watch.new_errors() == [("web", "Exception in ASGI application")]
 
 
 def test_a_long_log_is_kept_once_and_emptied_for_its_writer(
