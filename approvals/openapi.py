@@ -255,12 +255,46 @@ def document_view(request: HttpRequest) -> HttpResponse:
 def docs_view(request: HttpRequest) -> HttpResponse:
     """The document as a page, with every problem code."""
     operations = [
-        {"method": method.upper(), "path": path, "operation": operation}
+        {"method": method.upper(), "path": path, "operation": operation, "body": _body_name(operation)}
         for path, methods in document()["paths"].items()
         for method, operation in methods.items()
     ]
+    components = document()["components"]["schemas"]
+    schemas = [_described(name, schema) for name, schema in components.items() if schema.get("properties")]
+    codes = [
+        {"code": code, "status": status, "meaning": meaning}
+        for code, (status, _, meaning) in problem_codes().items()
+    ]
     return render(
-        request,
-        "approvals/api_docs.html",
-        {"operations": operations, "codes": problem_codes(), "schemas": document()["components"]["schemas"]},
+        request, "approvals/api_docs.html", {"operations": operations, "codes": codes, "schemas": schemas}
     )
+
+
+def _body_name(operation: dict[str, Any]) -> str:
+    content = operation.get("requestBody", {}).get("content", {})
+    return str(content.get("application/json", {}).get("schema", {}).get("$ref", "")).rpartition("/")[2]
+
+
+def _described(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema's fields as rows: name, type in words, whether it is required."""
+    required = set(schema.get("required", []))
+    fields = [
+        {"name": field, "type": _type_in_words(value), "required": field in required}
+        for field, value in schema["properties"].items()
+    ]
+    return {"name": name, "description": schema.get("description", ""), "fields": fields}
+
+
+def _type_in_words(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_type_in_words(each) for each in schema["anyOf"])
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if "enum" in schema:
+        return ", ".join(str(value) for value in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_type_in_words(schema.get('items', {}))}"
+    kind = str(schema.get("format") or schema.get("type") or "any value")
+    limits = [f"at most {schema['maxLength']} characters"] if "maxLength" in schema else []
+    limits += [f"{schema['minimum']} to {schema['maximum']}"] if {"minimum", "maximum"} <= set(schema) else []
+    return ", ".join([kind, *limits])
