@@ -194,7 +194,7 @@ def document() -> dict[str, Any]:
         answers=_THE_PROPOSAL,
         errors=[404, 422],
     )
-    actions = {
+    actions: dict[str, tuple[str, type[msgspec.Struct]]] = {
         "redeem": ("Use the grant up, before acting", requests.RedeemRequest),
         "outcome": ("Report what happened", requests.OutcomeRequest),
         "withdraw": ("Take an undecided proposal back", requests.WithdrawRequest),
