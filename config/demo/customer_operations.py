@@ -66,7 +66,8 @@ def refund(m: Moment) -> Case:
     if reason == "price_difference":
         affected = [{**affected[0], "amount": round(affected[0]["amount"] * m.pick(0.1, 0.15, 0.2), 2)}]
     amount = round(sum(line["amount"] for line in affected), 2)
-    item = affected[0]["name"].split(",")[0].lower()
+    item = affected[0]["name"].split(",")[0]
+    item = item[0].lower() + item[1:]
     opening = m.rng.choice(_COMPLAINTS[reason]).format(item=item, order=order)
     arguments: dict[str, Any] = {
         "order_id": order,
@@ -144,7 +145,7 @@ def _refund_not_entitled(m: Moment, case: Case) -> Case:
         0, tool("returns.policy", "Return period: 30 days after delivery. Used tents are excluded.")
     )
     case.context[1] = user(
-        "I know it has been four months and we used it on two trips, but the colour has faded. I want my money back."
+        "I know it has been four months and we use it every day, but the colour has faded. I want my money back."
     )
     return case.refused(
         "not_entitled", "Four months after delivery and used; no warranty case. Offer a repair instead."

@@ -109,6 +109,7 @@ def second_factor(m: Moment) -> Case:
         summary=f"{name.split()[0]}'s phone is {device}; let them register a new one.",
         reasoning=f"Identity was checked ({check.replace('_', ' ')}); the badge photo matches.",
         context=[
+            tool("tickets.get", f"opened by {name} <{email}>, signed in at the office"),
             user(
                 m.pick(
                     "My phone fell into the canal. I can't sign in any more.",

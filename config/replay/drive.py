@@ -171,9 +171,9 @@ class Replay:
             waiting.cancel()
 
     async def _review(self, number: int) -> None:
-        async with Reviewer(
-            self.options.url, self.line, self.access.reviewers[number], self.access.password
-        ) as reviewer:
+        schemas = {name: entry.get("parameters", {}) for name, entry in self.described.items()}
+        email, password = self.access.reviewers[number], self.access.password
+        async with Reviewer(self.options.url, self.line, email, password, schemas) as reviewer:
             while True:
                 job = await self.jobs[number].get()
                 try:

@@ -6,13 +6,14 @@ from html.parser import HTMLParser
 
 @dataclass(slots=True)
 class Form:
-    """One form; `fields` are what would be sent unless changed, buttons left out."""
+    """One form; `fields` are what would be sent unless changed, buttons left out; `choices` names its selects."""
 
     action: str
     method: str
     id: str
     fields: list[tuple[str, str]] = field(default_factory=list)
     buttons: list[tuple[str, str]] = field(default_factory=list)
+    choices: set[str] = field(default_factory=set)
 
     @property
     def values(self) -> dict[str, str]:
@@ -80,6 +81,8 @@ class _Forms(HTMLParser):
             ]
             for value in chosen:
                 self._add(*self._select, value)
+            if self._open is not None:
+                self._open.choices.add(self._select[1])
             self._select = None
 
     def _input(self, given: dict[str, str], name: str, owner: str) -> None:
