@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, TypedDict, Unpack
 
 from django.db import connection
 
@@ -37,72 +37,43 @@ def with_session(session_key: str) -> Source:
     return replace(_source.get(), session=digest)
 
 
-def record(
-    *,
-    actor: Actor,
-    kind: str,
-    target: Target,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-    detail: dict[str, Any] | None = None,
-    on_behalf_of: Actor | None = None,
-    policy_version: int | None = None,
-) -> AuditEvent:
+class Facts(TypedDict, total=False):
+    """What an event says besides who, what kind and on what. Values are JSON: amounts as strings, times as ISO 8601."""
+
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    detail: dict[str, Any] | None
+    on_behalf_of: Actor | None
+    policy_version: int | None
+
+
+def record(*, actor: Actor, kind: str, target: Target, **facts: Unpack[Facts]) -> AuditEvent:
     """Record one event inside the caller's transaction; a repeated `target.version` is refused by the database.
 
-    Values must be JSON: amounts as strings, times as ISO 8601. Raises `OutsideTransaction` when there is none."""
+    Raises `OutsideTransaction` when there is none."""
     if not connection.in_atomic_block:
         raise OutsideTransaction(f"{kind}: audit events are written in the transaction of the change")
-    event = prepare(
-        actor=actor,
-        kind=kind,
-        target=target,
-        before=before,
-        after=after,
-        detail=detail,
-        on_behalf_of=on_behalf_of,
-        policy_version=policy_version,
-    )
+    event = prepare(actor=actor, kind=kind, target=target, **facts)
     event.save(force_insert=True)
     return event
 
 
-def prepare(
-    *,
-    actor: Actor,
-    kind: str,
-    target: Target,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-    detail: dict[str, Any] | None = None,
-    on_behalf_of: Actor | None = None,
-    policy_version: int | None = None,
-) -> AuditEvent:
+def prepare(*, actor: Actor, kind: str, target: Target, **facts: Unpack[Facts]) -> AuditEvent:
     """The unsaved event, for the one statement that inserts a proposal and its event together."""
     source = _source.get()
     content: dict[str, Any] = {
         "kind": str(kind),
-        "actor": {"kind": actor.kind, "id": actor.id, "label": actor.label},
+        "actor": asdict(actor),
         "object": {"type": target.type, "id": target.id},
     }
     if target.version is not None:
         content["object"]["version"] = target.version
-    if on_behalf_of is not None:
-        content["on_behalf_of"] = {
-            "kind": on_behalf_of.kind,
-            "id": on_behalf_of.id,
-            "label": on_behalf_of.label,
-        }
-    if source.request_id or source.address or source.session:
-        content["source"] = {
-            "request_id": source.request_id,
-            "address": source.address,
-            "session": source.session,
-        }
-    if policy_version is not None:
-        content["policy_version"] = policy_version
-    for name, value in (("before", before), ("after", after), ("detail", detail)):
-        if value is not None:
+    if source != _NOWHERE:
+        content["source"] = asdict(source)
+    for name, value in facts.items():
+        if isinstance(value, Actor):
+            content[name] = asdict(value)
+        elif value is not None:
             content[name] = value
     text = chain.canonical(content)
     salt = chain.new_salt()

@@ -72,6 +72,7 @@ def reference_script(token: str, body: bytes) -> str:
     from agents import authority
     from agents.http import parse
     from agents.tokens import digest
+    from approvals import acceptance
     from approvals.requests import ProposeRequest
     from approvals.services import submit
 
@@ -79,10 +80,10 @@ def reference_script(token: str, body: bytes) -> str:
     draft, number = submit.draft_of(
         digest(token), "KEY", hashlib.sha256(body).digest(), request, authority.fresh()
     )
-    values: dict[str, Any] = submit.parameters(draft, number)
+    values: dict[str, Any] = acceptance.parameters(draft, number)
     identity = f"{draft.proposal.id}"
     with connection.cursor() as cursor:
-        statement: str = cursor.mogrify(submit.INSERT, values | {"slot": 424242})
+        statement: str = cursor.mogrify(acceptance.INSERT, values | {"slot": 424242})
     return (
         "\\set r random(1, 4000000000000000)\n"
         + statement.replace(identity, "' || lpad(to_hex(:r), 32, '0') || E'")

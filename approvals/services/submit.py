@@ -5,14 +5,12 @@ checks that this process's cached authority is still current, claims the idempot
 revision and audit event. A proposal that may pass without a person takes the mandate's lock first, so that two at
 once cannot both be the last within a limit (I10)."""
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from agents import authority, pointers, schemas
@@ -20,16 +18,15 @@ from agents.authority import Bearer, Cache
 from agents.autonomy import AUDIT_RATE
 from agents.exceptions import ArgumentsInvalid, BadCredential
 from agents.models import ActionType, Agent, Mandate
-from approvals import canonical, facts, grants, routing
+from approvals import acceptance, canonical, facts, grants, routing
+from approvals.acceptance import Draft
 from approvals.exceptions import IdempotencyConflict, InFlight
 from approvals.ids import uuid7
 from approvals.models import Decision, Priority, Proposal, Revision, Verdict
 from approvals.requests import ProposeRequest
-from approvals.routing import Route
 from approvals.states import State
 from audit import recording
 from audit.events import Target
-from audit.models import AuditEvent
 
 _random = secrets.SystemRandom()
 _ATTEMPTS = 5
@@ -45,14 +42,23 @@ class Submitted:
     canonical: bytes
 
 
-@dataclass(slots=True)
-class Draft:
-    """Everything one insert needs."""
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request as sent, under one idempotency key."""
 
-    proposal: Proposal
-    canonical: bytes
-    event: AuditEvent
-    route: Route
+    key: str
+    digest: bytes
+    body: ProposeRequest
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Who asks for what, by what this process knows at one authority number."""
+
+    cache: Cache
+    bearer: Bearer
+    action_type: ActionType
+    mandate: Mandate | None
 
 
 def submit(*, token_hash: bytes, key: str, request_digest: bytes, request: ProposeRequest) -> Submitted:
@@ -60,6 +66,7 @@ def submit(*, token_hash: bytes, key: str, request_digest: bytes, request: Propo
 
     `request_digest` is SHA-256 of the body. Raises `BadCredential`, `ArgumentsInvalid` (also for an unknown action
     type), `IdempotencyConflict`, `InFlight`."""
+    asked = _Request(key, request_digest, request)
     cache = authority.cache()
     for _ in range(_ATTEMPTS):
         bearer = cache.bearer(token_hash)
@@ -72,12 +79,12 @@ def submit(*, token_hash: bytes, key: str, request_digest: bytes, request: Propo
             if cache.number != authority.current():
                 cache = authority.fresh()
                 continue
-            repeat = _earlier(bearer.agent, key, request_digest)
+            repeat = _earlier(bearer.agent, asked)
             if repeat is not None:
                 return repeat
             raise ArgumentsInvalid("The arguments were refused; nothing was stored.", errors=faults)
         mandate = cache.mandate(bearer.agent, action_type)
-        submitted = _attempt(cache, bearer, action_type, mandate, key, request_digest, request)
+        submitted = _attempt(_Standing(cache, bearer, action_type, mandate), asked)
         if submitted is not None:
             return submitted
         cache = authority.fresh()
@@ -98,24 +105,16 @@ def _faults(action_type: ActionType | None, request: ProposeRequest) -> list[dic
     return [{"field": "/arguments" + fault.field, "message": fault.message} for fault in found]
 
 
-def _attempt(
-    cache: Cache,
-    bearer: Bearer,
-    action_type: ActionType,
-    mandate: Mandate | None,
-    key: str,
-    request_digest: bytes,
-    request: ProposeRequest,
-) -> Submitted | None:
+def _attempt(standing: _Standing, asked: _Request) -> Submitted | None:
     """One try with this cache; None when authority has changed meanwhile."""
-    draft = _draft(cache, bearer, action_type, mandate, key, request_digest, request)
+    draft = _draft(standing, asked)
     if draft.route.state not in (State.SCHEDULED, State.APPROVED):
-        return _insert(draft, cache.number)
+        return _accept(draft, standing, asked)
     with transaction.atomic(durable=True):
-        assert mandate is not None
-        Mandate.objects.select_for_update(of=("self",), no_key=True).get(pk=mandate.pk)
-        draft = _draft(cache, bearer, action_type, mandate, key, request_digest, request)
-        submitted = _insert(draft, cache.number)
+        assert standing.mandate is not None
+        Mandate.objects.select_for_update(of=("self",), no_key=True).get(pk=standing.mandate.pk)
+        draft = _draft(standing, asked)
+        submitted = _accept(draft, standing, asked)
         if submitted is not None and submitted.created and draft.route.state == State.APPROVED:
             approve_by_policy(submitted.proposal, at=submitted.proposal.created_at)
         return submitted
@@ -135,18 +134,13 @@ def approve_by_policy(proposal: Proposal, *, at: datetime) -> None:
     grants.issue(proposal, revision, at=at)
 
 
-def _draft(
-    cache: Cache,
-    bearer: Bearer,
-    action_type: ActionType,
-    mandate: Mandate | None,
-    key: str,
-    request_digest: bytes,
-    request: ProposeRequest,
-) -> Draft:
+def _draft(standing: _Standing, asked: _Request) -> Draft:
+    """Route the request and prepare its rows."""
+    bearer, action_type, mandate = standing.bearer, standing.action_type, standing.mandate
+    request = asked.body
     now = timezone.now()
     agent = bearer.agent
-    rules = facts.domain_policy(action_type.domain, cache.number)
+    rules = facts.domain_policy(action_type.domain, standing.cache.number)
     amount, currency = facts.money(action_type, request.arguments)
     subject = request.subject
     subjects = facts.Subjects(
@@ -175,8 +169,8 @@ def _draft(
         agent_version=agent.version,
         credential_id=bearer.credential_id,
         action_type=action_type,
-        idempotency_key=key,
-        request_digest=request_digest,
+        idempotency_key=asked.key,
+        request_digest=asked.digest,
         state=route.state,
         version=1,
         tier=route.tier,
@@ -240,7 +234,8 @@ def draft_of(
     bearer, action_type = cache.bearer(token_hash), cache.action_type(request.action_type)
     assert bearer is not None and action_type is not None
     mandate = cache.mandate(bearer.agent, action_type)
-    return _draft(cache, bearer, action_type, mandate, key, request_digest, request), cache.number
+    standing = _Standing(cache, bearer, action_type, mandate)
+    return _draft(standing, _Request(key, request_digest, request)), cache.number
 
 
 def _own_parent(agent: Agent, request: ProposeRequest) -> Any:
@@ -257,82 +252,29 @@ def _own_parent(agent: Agent, request: ProposeRequest) -> Any:
     return request.parent_id
 
 
-_PROPOSAL_FIELDS = [(str(field.column), field.attname) for field in Proposal._meta.concrete_fields]
-_PROPOSAL_COLUMNS = ", ".join(column for column, _ in _PROPOSAL_FIELDS)
-_EVENT_COLUMNS = ["kind", "actor_kind", "actor_id", "object_type", "object_id", "object_version", "content"]
-INSERT = f"""
-WITH authority AS (SELECT number FROM agents_authorityversion WHERE id = 1),
-slot AS (SELECT pg_try_advisory_xact_lock(%(slot)s) AS free),
-new AS (
-    INSERT INTO approvals_proposal ({_PROPOSAL_COLUMNS})
-    SELECT {", ".join("row." + column for column, _ in _PROPOSAL_FIELDS)}
-    FROM authority, slot, json_populate_record(NULL::approvals_proposal, (%(proposal)s)::json) AS row
-    WHERE authority.number = %(authority)s AND slot.free
-    ON CONFLICT (agent_id, idempotency_key) DO NOTHING
-    RETURNING id, digest, created_at
-),
-revision AS (
-    INSERT INTO approvals_revision (proposal_id, number, canonical, digest, reply, created_at)
-    SELECT id, 1, %(canonical)s, digest, '', created_at FROM new
-),
-event AS (
-    INSERT INTO audit_auditevent ({", ".join(_EVENT_COLUMNS)}, salt, commitment)
-    SELECT {", ".join("event." + name for name in _EVENT_COLUMNS)}, %(salt)s, %(commitment)s
-    FROM new, json_populate_record(NULL::audit_auditevent, (%(event)s)::json) AS event
-)
-SELECT authority.number = %(authority)s, slot.free, EXISTS (SELECT FROM new) FROM authority, slot
-"""  # noqa: S608 - the parts put in are names of our own columns
-"""The whole acceptance. Rows travel as one JSON value each, which costs a quarter of fifty parameters; `slot`
-serialises one idempotency key without waiting; see `_insert` for the answers."""
-
-
-def parameters(draft: Draft, authority_number: int) -> dict[str, Any]:
-    """The values of `INSERT`."""
-    proposal, event = draft.proposal, draft.event
-    row = {column: getattr(proposal, name) for column, name in _PROPOSAL_FIELDS}
-    row["request_digest"] = "\\x" + bytes(proposal.request_digest).hex()
-    slot = hashlib.sha256(f"{proposal.agent_id} {proposal.idempotency_key}".encode()).digest()[:8]
-    return {
-        "proposal": msgspec.json.encode(row).decode(),
-        "event": msgspec.json.encode({name: getattr(event, name) for name in _EVENT_COLUMNS}).decode(),
-        "salt": event.salt,
-        "commitment": event.commitment,
-        "canonical": draft.canonical,
-        "slot": int.from_bytes(slot, signed=True),
-        "authority": authority_number,
-    }
-
-
-def _insert(draft: Draft, authority_number: int) -> Submitted | None:
-    """Run the statement. None: authority has changed. A taken key is a repeat or a conflict."""
-    with connection.cursor() as cursor:
-        cursor.execute(INSERT, parameters(draft, authority_number))
-        row = cursor.fetchone()
-    current, free, inserted = row if row else (False, True, False)
-    if inserted:
+def _accept(draft: Draft, standing: _Standing, asked: _Request) -> Submitted | None:
+    """Store it. None: authority has changed. A taken key is a repeat or a conflict."""
+    answer = acceptance.accept(draft, standing.cache.number)
+    if answer.is_inserted:
         return Submitted(draft.proposal, True, draft.canonical)
-    if not current:
+    if not answer.is_current:
         return None
-    if not free:
-        raise InFlight("A request with this idempotency key is being answered right now.", retry_after=1)
-    repeat = _earlier(
-        draft.proposal.agent, draft.proposal.idempotency_key, bytes(draft.proposal.request_digest)
-    )
+    repeat = _earlier(standing.bearer.agent, asked) if answer.is_free else None
     if repeat is None:
         raise InFlight("A request with this idempotency key is being answered right now.", retry_after=1)
     return repeat
 
 
-def _earlier(agent: Agent, key: str, request_digest: bytes) -> Submitted | None:
+def _earlier(agent: Agent, asked: _Request) -> Submitted | None:
     """The proposal accepted under this key; raises `IdempotencyConflict` when the body was another."""
     found = (
-        Proposal.objects.filter(agent=agent, idempotency_key=key)
+        Proposal.objects.filter(agent=agent, idempotency_key=asked.key)
         .select_related("action_type", "queue", "agent", "grant", "outcome")
         .first()
     )
     if found is None:
         return None
-    if bytes(found.request_digest) != request_digest:
+    if bytes(found.request_digest) != asked.digest:
         raise IdempotencyConflict(
             "This Idempotency-Key came earlier with another body. Use a new key for another proposal.",
             errors=[{"field": "Idempotency-Key", "message": "was used for another body"}],
