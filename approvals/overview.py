@@ -1,5 +1,6 @@
 """What owners and admins see: agents with their figures, mandates with what is left, people with their rights."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -54,6 +55,7 @@ class Figures:
 
     pending: int = 0
     scheduled: int = 0
+    executing: int = 0
     unknown: int = 0
     proposed: int = 0
     approved: int = 0
@@ -75,7 +77,7 @@ def figures(agent_ids: list[int]) -> dict[int, Figures]:
     found: dict[int, dict[str, int]] = {pk: {} for pk in agent_ids}
     proposals = Proposal.objects.filter(agent_id__in=agent_ids).order_by()
     by_state = (
-        proposals.filter(state__in=[State.PENDING, State.SCHEDULED, State.UNKNOWN])
+        proposals.filter(state__in=[State.PENDING, State.SCHEDULED, State.EXECUTING, State.UNKNOWN])
         .values("agent_id", "state")
         .annotate(number=Count("pk"))
     )
@@ -293,3 +295,18 @@ def unknown_outcomes(user: User) -> QuerySet[Proposal]:
         .defer("context", "reasoning", "current_state", "metadata")
         .order_by(F("changed_at").asc())
     )
+
+
+def settleable_by(user: User) -> Callable[[Proposal], bool]:
+    """The rule of `permissions.check_can_settle` for many rows, its look-ups done once."""
+    queues, managed = set(permissions.reviewable_queue_ids(user)), permissions.managed_agent_ids(user)
+
+    def may(proposal: Proposal) -> bool:
+        return (
+            user.is_superuser
+            or proposal.queue_id in queues
+            or proposal.agent.owner_id == user.pk
+            or proposal.agent_id in managed
+        )
+
+    return may

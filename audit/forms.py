@@ -41,7 +41,12 @@ class ExplorerForm(forms.Form):
         label="By",
     )
     actor_id = forms.CharField(required=False, max_length=64, label="Actor's number")
-    object_type = forms.CharField(required=False, max_length=24, label="Object")
+    object_type = forms.CharField(
+        required=False,
+        max_length=24,
+        label="Kind of object",
+        help_text="agent, mandate, queue, policy, person, team …",
+    )
     object_id = forms.CharField(required=False, max_length=64, label="Its name or number")
     since = forms.DateTimeField(
         required=False, label="From (UTC)", widget=forms.DateTimeInput(attrs={"type": "datetime-local"})

@@ -1,5 +1,6 @@
 """How an audit event reads to a person. Pure."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,9 @@ _WORDS = {
 }
 
 
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d(\.\d+)?)?(Z|\+00:00)")
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One field that an event changed; `before` is empty for what was new."""
@@ -71,16 +75,24 @@ def phrase(kind: str) -> str:
 
 
 def differences(content: dict[str, Any]) -> list[Difference]:
-    """Fields whose value differs between before and after; everything of `after` where there was no before."""
+    """What was one way before and is another way now; nothing where the event has no before."""
     before, after = content.get("before") or {}, content.get("after") or {}
-    found = []
-    for name in [*after, *(name for name in before if name not in after)]:
-        old, new = before.get(name), after.get(name)
-        if old == new or (new in (None, "", [], {}) and name not in before):
-            continue
-        was, now = as_text(old) if name in before else "", as_text(new)
-        found.append(Difference(name.replace("_", " "), was, now, max(len(was), len(now)) > 160))
-    return found
+    names = [*(name for name in after if name in before), *(name for name in before if name not in after)]
+    return [
+        _difference(name, as_text(before[name]), as_text(after.get(name)))
+        for name in names
+        if before[name] != after.get(name)
+    ]
+
+
+def values(content: dict[str, Any]) -> list[Difference]:
+    """What the event says without a before: all values of something new, and particulars of a change."""
+    before, after = content.get("before") or {}, content.get("after") or {}
+    return [
+        _difference(name, "", as_text(value))
+        for name, value in after.items()
+        if name not in before and value not in (None, "", [], {})
+    ]
 
 
 def details(content: dict[str, Any]) -> list[tuple[str, str]]:
@@ -89,6 +101,10 @@ def details(content: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         (name.replace("_", " "), as_text(value)) for name, value in detail.items() if value not in ("", None)
     ]
+
+
+def _difference(name: str, before: str, after: str) -> Difference:
+    return Difference(name.replace("_", " "), before, after, max(len(before), len(after)) > 160)
 
 
 def as_text(value: Any) -> str:
@@ -101,4 +117,6 @@ def as_text(value: Any) -> str:
         return ", ".join(as_text(item) for item in value) or "none"
     if isinstance(value, dict):
         return "; ".join(f"{name}: {as_text(item)}" for name, item in value.items()) or "none"
-    return str(value)
+    text = str(value)
+    moment = _MOMENT.fullmatch(text)
+    return f"{moment[1]} {moment[2]} UTC" if moment else text

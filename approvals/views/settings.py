@@ -59,8 +59,10 @@ def queue_edit(request: HttpRequest, slug: str) -> HttpResponse:
 def _queue_form(request: HttpRequest, existing: Queue | None) -> HttpResponse:
     permissions.check_is_admin(me(request))
     form = QueueForm(request.POST or None, existing=existing)
-    reasons = ReasonFormSet(
-        request.POST or None, initial=existing.reason_codes if existing else None, prefix="reasons"
+    reasons = (
+        ReasonFormSet(request.POST, prefix="reasons")  # without initial: every row counts as it was sent
+        if request.POST
+        else ReasonFormSet(initial=existing.reason_codes if existing else None, prefix="reasons")
     )
     if (
         request.method == "POST"
@@ -103,7 +105,12 @@ def reviewer_remove(request: HttpRequest, slug: str, kind: str, holder_id: int) 
 @require_safe
 def unknown_outcomes(request: HttpRequest) -> HttpResponse:
     page = Paginator(overview.unknown_outcomes(me(request)), 25).get_page(request.GET.get("page"))
-    context = {"page": page, "form": SettleForm(auto_id=False)}
+    may_settle = overview.settleable_by(me(request))
+    context = {
+        "page": page,
+        "lines": [(proposal, may_settle(proposal)) for proposal in page],
+        "form": SettleForm(auto_id=False),
+    }
     return render(request, "approvals/admin/unknown.html", context)
 
 

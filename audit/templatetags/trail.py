@@ -26,5 +26,10 @@ def differences(event: AuditEvent) -> list[Difference]:
 
 
 @register.filter
+def values(event: AuditEvent) -> list[Difference]:
+    return words.values(event.data)
+
+
+@register.filter
 def details(event: AuditEvent) -> list[tuple[str, str]]:
     return words.details(event.data)
