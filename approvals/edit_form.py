@@ -1,8 +1,8 @@
 """A form for arguments, generated from the action type's JSON Schema, that works as plain HTML.
 
-Names of controls are JSON Pointers; how many items a list has is in the form itself, so that adding and removing rows is
-an ordinary submit. What was not touched keeps its exact former value: browsers change line ends and drop what they cannot
-show, and an edit must never change more than the reviewer did."""
+Names of controls are JSON Pointers; how many items a list has is in the form itself, so that adding and removing rows
+is an ordinary submit. What was not touched keeps its exact former value: browsers change line ends and drop what they
+cannot show, and an edit must never change more than the reviewer did."""
 
 import json
 import re

@@ -123,6 +123,25 @@ def scheduled_page(queue: Queue, *, limit: int = 50) -> list[Proposal]:
     return list(_for_list().filter(queue=queue, state=State.SCHEDULED).order_by("effective_at")[:limit])
 
 
+def held_by(user: User, *, limit: int = 20) -> list[Proposal]:
+    """What this person holds in all of his queues, the lease that ends first first."""
+    return list(
+        _for_list()
+        .select_related("queue")
+        .filter(claimed_by=user, claimed_until__gt=timezone.now(), state=State.PENDING)
+        .order_by("claimed_until")[:limit]
+    )
+
+
+def states_of(queue: Queue, ids: list[UUID]) -> list[Proposal]:
+    """State and holder of rows that are on somebody's screen."""
+    return list(
+        Proposal.objects.filter(pk__in=ids, queue=queue)
+        .select_related("claimed_by")
+        .only("state", "claimed_by__name", "claimed_by__email", "claimed_until")
+    )
+
+
 def _for_list() -> Any:
     """Rows for a list: without the long texts."""
     return Proposal.objects.select_related("agent", "action_type", "claimed_by").defer(

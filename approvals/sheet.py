@@ -234,3 +234,8 @@ def _count(number: int) -> str:
 
 def _below(pointer: str, name: str) -> str:
     return f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
+
+
+def spelled(value: Any) -> str:
+    """A value that is not text, in JSON."""
+    return json.dumps(value, ensure_ascii=False)

@@ -2,7 +2,29 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from approvals.views import proposals, queues
+
 app_name = "approvals"
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", queues.home, name="home"),
+    path("queues/", queues.queue_list, name="queue_list"),
+    path("queues/<slug:slug>/", queues.queue, name="queue"),
+    path("queues/<slug:slug>/pulse/", queues.queue_pulse, name="queue_pulse"),
+    path("next/", queues.claim_next, name="claim_next"),
+    path("proposals/<uuid:proposal_id>/", proposals.proposal, name="proposal"),
+    path("proposals/<uuid:proposal_id>/pulse/", proposals.proposal_pulse, name="proposal_pulse"),
+    path("proposals/<uuid:proposal_id>/claim/", proposals.proposal_claim, name="proposal_claim"),
+    path("proposals/<uuid:proposal_id>/renew/", proposals.proposal_renew, name="proposal_renew"),
+    path("proposals/<uuid:proposal_id>/release/", proposals.proposal_release, name="proposal_release"),
+    path("proposals/<uuid:proposal_id>/edit/", proposals.proposal_edit, name="proposal_edit"),
+    *(
+        path(
+            f"proposals/<uuid:proposal_id>/{verdict}/",
+            proposals.proposal_decide,
+            {"verdict": verdict},
+            name=f"proposal_{verdict}",
+        )
+        for verdict in proposals.VERDICTS
+    ),
     path("", include("approvals.admin_urls")),
 ]

@@ -1,8 +1,20 @@
-"""What every page knows about the installation."""
+"""What every page knows about the installation and about how the person wants to see it."""
 
 from django.conf import settings
 from django.http import HttpRequest
 
+from config.demo import people
+
+THEMES = ("light", "dark")
+
 
 def installation(request: HttpRequest) -> dict[str, object]:
-    return {"DEMO": settings.DEMO}
+    preferences = getattr(getattr(request, "user", None), "preferences", None) or {}
+    theme = preferences.get("theme")
+    return {
+        "DEMO": settings.DEMO,
+        "demo_people": people.PEOPLE if settings.DEMO else (),
+        "demo_password": people.PASSWORD if settings.DEMO else "",
+        "ui_theme": theme if theme in THEMES else "",
+        "ui_keys_off": preferences.get("keys") == "off",
+    }

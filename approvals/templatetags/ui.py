@@ -11,6 +11,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from approvals.models import Queue
+from approvals.sheet import amount
+
 register = template.Library()
 
 _STEPS = (
@@ -118,3 +121,41 @@ def risk_badge(risk: Any) -> SafeString:
     value = str(risk)
     mark = icon("shield-alert") if value in ("high", "critical") else ""
     return format_html('<span class="badge badge--risk-{}">{}{} risk</span>', value, mark, value)
+
+
+@register.simple_tag
+def due_badge(moment: datetime) -> SafeString:
+    """When a decision is due: plain while there is time, marked when it is soon or past."""
+    left = moment - timezone.now()
+    words = ago(moment, "due")
+    if left < timedelta(0):
+        return format_html('<span class="badge badge--late">{}{}</span>', icon("timer-off"), words)
+    if left < timedelta(minutes=30):
+        return format_html('<span class="badge badge--due">{}{}</span>', icon("timer"), words)
+    return format_html('<span class="badge">{}{}</span>', icon("clock"), words)
+
+
+@register.filter
+def money(value: Any) -> str:
+    """An amount with separators and two decimals."""
+    return amount(str(value))
+
+
+@register.filter
+def percent(value: float) -> str:
+    return f"{value * 100:.0f} %"
+
+
+@register.filter
+def reason(code: str, queue: Queue | None) -> str:
+    """The queue's words for a reason code; the code itself where the list has changed since."""
+    return dict(queue.reasons).get(code, code) if queue else code
+
+
+@register.simple_tag
+def boost() -> SafeString:
+    """A form that htmx sends: the answer's main part replaces this one, exactly as a plain submit would look."""
+    return mark_safe(
+        'hx-boost="true" hx-target="#main" hx-select="#main" hx-swap="outerHTML show:window:top" '
+        'hx-disabled-elt="find button"'
+    )

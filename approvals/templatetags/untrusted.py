@@ -6,7 +6,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from approvals.untrusted import Piece, Run, runs
+from approvals.untrusted import Piece, Run, findings, runs
 
 register = template.Library()
 
@@ -76,3 +76,9 @@ def _fold(count: int, folds_open: bool) -> SafeString:
         words,
         lines,
     )
+
+
+@register.filter
+def hides(value: Any) -> bool:
+    """Whether an input element alone would not show everything that is in the text."""
+    return bool(findings(str(value)))

@@ -87,6 +87,13 @@
   // A response that is not a page of ours (a proxy's error, a cut connection) must not wipe the page away.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target, xhr, isError } = event.detail;
+    if (xhr.status >= 400 && xhr.responseText.includes('id="refusal"')) {
+      // A refused decision is told above the page as it stands, so that nothing typed is lost.
+      event.detail.target = document.getElementById("messages");
+      event.detail.swapOverride = "innerHTML show:window:top";
+      event.detail.selectOverride = "#refusal";
+      return;
+    }
     if (target && target.id === "main" && !xhr.responseText.includes('id="main"')) {
       event.detail.shouldSwap = false;
       toast(isError ? `The server answered with an error (${xhr.status}). Nothing was decided; try again.`
@@ -101,6 +108,11 @@
   document.addEventListener("htmx:afterSettle", (event) => {
     refreshTimes();
     const main = document.getElementById("main");
+    const refusal = document.getElementById("refusal");
+    if (refusal && event.detail.target.id === "messages") {
+      refusal.focus();
+      return;
+    }
     if (!main || event.detail.target.id !== "main") return;
     const wanted = main.querySelector("[data-focus]") || main.querySelector("h1") || main;
     wanted.focus({ preventScroll: wanted.tagName === "H1" || wanted === main });
