@@ -69,7 +69,7 @@ def open_path(target: Path, account: Account) -> None:
 
 
 def open_programs(root: Path) -> None:
-    """Let everybody read and run the installed programs, where a strict umask kept them to root."""
+    """Let everybody read and run installed programs, where a strict umask kept them to root."""
     for path in (root, *root.rglob("*")):
         mode = stat.S_IMODE(path.stat().st_mode)
         wanted = mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)

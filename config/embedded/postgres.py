@@ -129,10 +129,9 @@ class Postgres:
     def _prepare(self) -> None:
         if self.account is not None:
             open_path(self.data, self.account)
-            open_path(_PROGRAMS / "postgres", self.account)
-            if not (_PROGRAMS / "postgres").stat().st_mode & stat.S_IXOTH:
-                open_programs(_PROGRAMS.parent)
-                open_programs(_LIBRARIES)
+            for installed in (_PROGRAMS.parent, _LIBRARIES):
+                open_path(installed, self.account)
+                open_programs(installed)
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
         self._clear_leftovers()

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from config import processes
-from config.embedded.account import Account, identity, open_path
+from config.embedded.account import Account, identity, open_path, open_programs
 from config.problem import Problem, last_lines
 
 _HOST = "127.0.0.1"
@@ -64,6 +64,7 @@ class Valkey:
         program = _program()
         if self.account is not None:
             open_path(program, self.account)
+            open_programs(program)
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [program, "-"],
