@@ -7,7 +7,6 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.exceptions import NotFound
 from agents.exceptions import AgentNotLive
 from agents.models import Agent, AgentState
 from approvals import canonical, states, transitions
@@ -20,7 +19,7 @@ from approvals.states import State
 def withdraw(*, proposal_id: UUID, agent: Agent, reason: str) -> Proposal:
     """Take an undecided proposal back. Withdrawing twice is answered as the first time."""
     with transaction.atomic(durable=True):
-        proposal = _own(proposal_id, agent)
+        proposal = transitions.locked(proposal_id, agent_id=agent.pk)
         if proposal.state == State.WITHDRAWN:
             return proposal
         if proposal.state not in states.OPEN:
@@ -36,7 +35,7 @@ def withdraw(*, proposal_id: UUID, agent: Agent, reason: str) -> Proposal:
 def revise(*, proposal_id: UUID, agent: Agent, arguments: dict[str, Any], reply: str) -> Proposal:
     """Answer a returned proposal with new arguments; it is routed again and goes back to reviewers."""
     with transaction.atomic(durable=True):
-        proposal = _own(proposal_id, agent)
+        proposal = transitions.locked(proposal_id, agent_id=agent.pk)
         content = canonical.arguments_bytes(arguments)
         if proposal.state == State.PENDING and proposal.revision > 1:
             latest = proposal.current_revision
@@ -66,11 +65,4 @@ def revise(*, proposal_id: UUID, agent: Agent, arguments: dict[str, Any], reply:
             detail={"reply": reply},
             fields=(*decide.REVISED_FIELDS, "due_at", "expires_at"),
         )
-    return proposal
-
-
-def _own(proposal_id: UUID, agent: Agent) -> Proposal:
-    proposal = transitions.locked(proposal_id)
-    if proposal.agent_id != agent.pk:
-        raise NotFound("There is no such proposal of this agent.")
     return proposal

@@ -7,7 +7,7 @@ import rfc8785
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.exceptions import Invalid, NotFound
+from accounts.exceptions import Invalid
 from accounts.models import User
 from agents.models import Agent
 from approvals import permissions, transitions
@@ -22,9 +22,7 @@ _STATE = {"succeeded": State.SUCCEEDED, "failed": State.FAILED, "unknown": State
 def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Proposal:
     """Record the agent's report. The same report again is answered, another one refused (`WrongState`)."""
     with transaction.atomic(durable=True):
-        proposal = transitions.locked(proposal_id)
-        if proposal.agent_id != agent.pk:
-            raise NotFound("There is no such proposal of this agent.")
+        proposal = transitions.locked(proposal_id, agent_id=agent.pk)
         earlier = Outcome.objects.filter(proposal=proposal).first()
         if earlier is not None and _same(earlier, request):
             return proposal
