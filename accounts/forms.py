@@ -40,6 +40,21 @@ class InviteForm(PersonForm):
         return email
 
 
+class PreferencesForm(forms.Form):
+    """How this person wants to see the pages."""
+
+    theme = forms.ChoiceField(
+        required=False,
+        choices=[("", "Like the device"), ("light", "Light"), ("dark", "Dark")],
+        label="Light or dark",
+    )
+    keys = forms.BooleanField(
+        required=False,
+        label="Single keys act",
+        help_text="For instance n for the next proposal, a to approve. Switch it off if you dictate.",
+    )
+
+
 class SetPasswordForm(forms.Form):
     """A person's own first password, checked against what is known about him."""
 

@@ -10,6 +10,7 @@ urlpatterns = [
     path("people/invite/", views.person_invite, name="person_invite"),
     path("people/<int:person_id>/issue-link/", views.person_issue_link, name="person_issue_link"),
     path("people/<int:person_id>/reactivate/", views.person_reactivate, name="person_reactivate"),
+    path("preferences/", views.preferences, name="preferences"),
     path("password/<str:link>/", views.password_set, name="password_set"),
     path("teams/", views.team_list, name="teams"),
     path("teams/<int:team_id>/", views.team, name="team"),

@@ -13,10 +13,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import permissions, selectors
-from accounts.forms import InviteForm, MemberForm, SetPasswordForm, TeamForm
+from accounts.forms import InviteForm, MemberForm, PreferencesForm, SetPasswordForm, TeamForm
 from accounts.http import person as me
 from accounts.models import User
 from accounts.services import people, teams
+from accounts.services.preferences import save as save_preferences
 from audit import selectors as trail
 
 PAGE = 50
@@ -68,6 +69,20 @@ def _link_page(request: HttpRequest, person: User, link: str) -> HttpResponse:
     """The only page that shows the link."""
     address = request.build_absolute_uri(reverse("accounts:password_set", args=[link]))
     return render(request, "accounts/link.html", {"person": person, "address": address})
+
+
+@login_required
+def preferences(request: HttpRequest) -> HttpResponse:
+    stored = me(request).preferences
+    form = PreferencesForm(
+        request.POST or None,
+        initial={"theme": stored.get("theme", ""), "keys": stored.get("keys") != "off"},
+    )
+    if request.method == "POST" and form.is_valid():
+        save_preferences(person=me(request), **form.cleaned_data)
+        messages.success(request, "Your preferences are saved.")
+        return redirect("accounts:preferences")
+    return render(request, "accounts/preferences.html", {"form": form, "teams": me(request).groups.all()})
 
 
 @never_cache

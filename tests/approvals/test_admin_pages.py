@@ -55,6 +55,7 @@ def pages(the: Desk) -> dict[str, str]:
         f"/people/{the.reviewer.pk}/": "What Rita may do",
         "/teams/": "Refund desk",
         f"/teams/{team.pk}/": "Members",
+        "/preferences/": "Light or dark",
         "/audit/": "Audit log",
         f"/audit/events/{event.pk}/": "What it commits to",
     }
@@ -149,7 +150,8 @@ def test_every_address_of_these_apps_is_known_to_this_file() -> None:
         "agent_register", "agent_edit", "manager_add", "manager_remove", "credential_issue",
         "credential_rotate", "credential_revoke", "mandate_add", "mandate_edit", "action_types",
         "action_type_add", "action_type", "action_type_edit", "explorer", "event", "people", "person_invite",
-        "person_issue_link", "person_reactivate", "password_set", "teams", "team", "team_add", "team_remove",
+        "person_issue_link", "person_reactivate", "preferences", "password_set", "teams", "team",
+        "team_add", "team_remove",
     }  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Queues, reviewers, policies, unknown outcomes, stop and resume: what the forms do over HTTP."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
@@ -200,7 +202,7 @@ def test_rehearsal_costs_the_same_queries_at_one_and_three(django_assert_max_num
 def test_rules_read_back_as_they_were_written() -> None:
     from approvals import strict_yaml
 
-    rules = [
+    rules: list[dict[str, Any]] = [
         {"name": "a", "when": "amount > 1.0", "review": {"queue": "q", "roles": ["Treasury"]}},
         {"name": "b", "note": "why", "when": 'args.x == "no"', "deny": "no"},
         {"name": "c", "when": "true", "cap": "in_the_loop"},

@@ -91,6 +91,7 @@ def addresses(the: Desk) -> list[str]:
         f"/people/{the.reviewer.pk}/",
         "/teams/",
         f"/teams/{team}/",
+        "/preferences/",
         "/audit/",
         "/audit/events/{event}/",
     ]
