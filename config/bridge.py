@@ -17,7 +17,7 @@ WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 THREADS = 4
 MAX_BODY = 2 * 1024 * 1024
-"""Beyond this the connection is answered with 413 without reading on; tighter limits are the views' business."""
+"""Beyond this nothing is read any more; views' own limits are tighter."""
 
 
 class Bridge:
@@ -41,12 +41,11 @@ class Bridge:
             body = await _read(receive)
         except _Gone:
             return
-        if body is None:
-            await _send_whole(send, 413, [(b"content-type", b"text/plain")], b"The body is too large.\n")
-            return
         environ = _environ(scope, body)
         loop = asyncio.get_running_loop()
         status, headers, content = await loop.run_in_executor(self._pool, self._run, environ)
+        if len(body) > MAX_BODY:
+            headers.append((b"connection", b"close"))
         await _send_whole(send, status, headers, content)
 
     def _run(self, environ: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
@@ -62,8 +61,6 @@ class Bridge:
             close = getattr(chunks, "close", None)
             if close is not None:
                 close()
-        if environ["REQUEST_METHOD"] == "HEAD":
-            content = b""
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in started[1]]
         return started[0], headers, content
 
@@ -72,7 +69,8 @@ class _Gone(Exception):
     """The client left before its body was complete; half a request is not acted upon."""
 
 
-async def _read(receive: Receive) -> bytes | None:
+async def _read(receive: Receive) -> bytes:
+    """The body, or a little more than MAX_BODY of one that is larger, which every view then refuses as too large."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -81,10 +79,8 @@ async def _read(receive: Receive) -> bytes | None:
             raise _Gone
         part = message.get("body", b"")
         size += len(part)
-        if size > MAX_BODY:
-            return None
         parts.append(part)
-        if not message.get("more_body"):
+        if size > MAX_BODY or not message.get("more_body"):
             return b"".join(parts)
 
 
