@@ -1,7 +1,6 @@
 """The demo's agents against a small stand-in for the API, which answers as DESIGN.md §4 says."""
 
 import asyncio
-import itertools
 import json
 from typing import Any
 
@@ -9,6 +8,7 @@ import httpx
 import pytest
 
 from config.demo import agents
+from config.demo.company import WORKERS
 from config.replay import client
 
 
@@ -18,13 +18,13 @@ class Api:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, str]] = []
         self.proposals: dict[str, dict[str, Any]] = {}
-        self.failures = itertools.chain([httpx.ConnectError("away"), 503, 500], itertools.repeat(None))
+        self.failures: list[Exception | int] = [httpx.ConnectError("away"), 503, 500]
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        failure = next(self.failures)
-        if isinstance(failure, Exception):
-            raise failure
-        if failure:
+        if self.failures:
+            failure = self.failures.pop(0)
+            if isinstance(failure, Exception):
+                raise failure
             return httpx.Response(failure)
         assert request.headers["authorization"].startswith("Bearer token-")
         parts = request.url.path.removeprefix("/api/v1/proposals").strip("/").split("/")
@@ -74,7 +74,7 @@ def test_agents_follow_a_proposal_to_its_outcome_through_failures(monkeypatch: p
     monkeypatch.setattr(client, "_LONGEST_PAUSE", 0.05)
     real_sleep = asyncio.sleep
     monkeypatch.setattr(asyncio, "sleep", lambda seconds: real_sleep(min(seconds, 0.01)))
-    tokens = {worker.slug: f"token-{worker.slug}" for worker in agents.WORKERS}
+    tokens = {worker.slug: f"token-{worker.slug}" for worker in WORKERS}
 
     async def work() -> None:
         company = agents.Company("http://test", tokens, transport=httpx.MockTransport(api))

@@ -42,7 +42,6 @@ BETTER = {
     "amount": 10.25,
     "lines": [{"sku": "b", "count": 2}, {"sku": "c"}],
     "urgent": False,
-    "note": "",
     "payload": {"any": ["thing", 1, None]},
 }
 
