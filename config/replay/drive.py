@@ -20,6 +20,9 @@ from config.replay.reviewer import Reviewer
 from config.replay.setup import Access
 from config.replay.tally import Fate, Tally
 
+_ATTEMPTS = 5
+"""How often a reviewer tries, before a proposal that stays undecided counts as an error."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -36,11 +39,11 @@ class Options:
 
 @dataclass(slots=True)
 class Job:
-    """One proposal for a reviewer; `done` carries his failure, if any."""
+    """One proposal for a reviewer; `done` says whether he saw his decision accepted, or carries his failure."""
 
     record: Record
     proposal: dict[str, Any]
-    done: "asyncio.Future[None]"
+    done: "asyncio.Future[bool]"
 
 
 class Pacer:
@@ -158,15 +161,19 @@ class Replay:
         """Hand the proposal to a reviewer and wait, as the agent does, until the decision is there.
 
         The same reviewer gets the same record in a later run, so that a lease from a killed run is his own."""
-        job = Job(record, proposal, asyncio.get_running_loop().create_future())
-        self.jobs[zlib.crc32(record.id.encode()) % len(self.jobs)].put_nowait(job)
         waiting = asyncio.create_task(client.decided(proposal))
         try:
-            both: set[asyncio.Future[Any]] = {waiting, job.done}
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if job.done.done():
-                await job.done
-            return await waiting
+            for attempt in range(_ATTEMPTS):
+                job = Job(record, proposal, asyncio.get_running_loop().create_future())
+                self.jobs[zlib.crc32(record.id.encode()) % len(self.jobs)].put_nowait(job)
+                both: set[asyncio.Future[Any]] = {waiting, job.done}
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                if waiting.done() or await job.done:
+                    return await waiting
+                await asyncio.wait({waiting}, timeout=0.5 + attempt)
+                if waiting.done():
+                    return await waiting
+            raise GaveUp(f"it could not be decided in {_ATTEMPTS} attempts")
         finally:
             waiting.cancel()
 
@@ -188,7 +195,7 @@ class Replay:
                         revision=job.proposal["revision"], digest=job.proposal["digest"],
                     )  # fmt: skip
                     if not job.done.done():
-                        job.done.set_result(None)
+                        job.done.set_result(decided)
 
     def _check(self, record: Record, proposal: dict[str, Any], verdict: Fate) -> None:
         if verdict != record.truth:

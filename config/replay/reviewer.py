@@ -31,12 +31,12 @@ class Reviewer:
         await self._browser.close()
 
     async def decide(self, record: Record, proposal: dict[str, Any]) -> tuple[bool, bool]:
-        """Claim and decide; (claim seen, decision seen). False where an earlier attempt turns out to have done it."""
+        """Claim and decide; (claim seen, decision seen). False where the server says that it is no longer possible:
+
+        an earlier attempt, whose answer was lost, has done it, or somebody else."""
         path = f"/proposals/{proposal['id']}/"
-        page = await self._browser.get(path)
-        claim = _form(page, f"{path}claim/")
-        if claim is not None:
-            page = await self._browser.submit(claim, page)
+        page = await self._browser.press(f"{path}claim/")
+        claimed = page.status_code == 200
         if page.status_code == 409:
             page = await self._browser.get(path)
         if page.status_code != 200:
@@ -45,7 +45,7 @@ class Reviewer:
             decided = await self._edit(record, path)
         else:
             decided = await self._vote(record, path, page)
-        return claim is not None, decided
+        return claimed, decided
 
     async def _vote(self, record: Record, path: str, page: httpx.Response) -> bool:
         action = f"{path}{record.truth}/"
@@ -62,7 +62,7 @@ class Reviewer:
             if form is None:
                 return False
             answer = await self._browser.submit(form, page)
-        return _went_through(answer)
+        return _went_through(answer, path)
 
     async def _edit(self, record: Record, path: str) -> bool:
         """Open the edit form, bring every list to its length, fill in what differs, send it."""
@@ -77,9 +77,9 @@ class Reviewer:
                 break
             page = await self._browser.submit(form, page, **step)
             if page.status_code != 200:
-                raise GaveUp(problem(page))
+                raise GaveUp(f"a row of the form: {problem(page)}")
         filled = _filled(form, record.arguments, record.expected, self._schemas.get(record.action_type, {}))
-        return _went_through(await self._browser.submit(form, page, **filled))
+        return _went_through(await self._browser.submit(form, page, **filled), path)
 
 
 def _form(page: httpx.Response, action: str) -> Form | None:
@@ -93,11 +93,11 @@ def _edit_form(page: httpx.Response) -> Form:
     raise GaveUp(f"no form to edit in: {problem(page)}")
 
 
-def _went_through(answer: httpx.Response) -> bool:
-    """True when the answer is the page after the decision; False when it says that something had changed before."""
-    if answer.status_code == 200:
+def _went_through(answer: httpx.Response, path: str) -> bool:
+    """True when the answer leads back to the proposal; False when it says that something had changed before."""
+    if answer.next_request is not None and answer.next_request.url.path == path:
         return True
-    if answer.status_code == 409:
+    if answer.status_code in (403, 409) or answer.next_request is not None:
         return False
     raise GaveUp(problem(answer))
 
