@@ -75,4 +75,6 @@ def _text(value: Any) -> str:
         return f"{len(value)} items" if len(value) != 1 else _text(value[0])
     if isinstance(value, dict):
         return f"{len(value)} fields"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # as RFC 8785 writes it
     return str(value)[:120]
