@@ -366,7 +366,7 @@ def _word(value: Any) -> str:
 _BOUNDS = (("minimum", "from {}"), ("exclusiveMinimum", "more than {}"), ("maximum", "up to {}"),
            ("exclusiveMaximum", "less than {}"), ("minLength", "at least {} characters"),
            ("maxLength", "at most {} characters"), ("pattern", "in the form {}"), ("minItems", "at least {} items"),
-           ("maxItems", "at most {} items"), ("format", "{}"))  # fmt: skip
+           ("maxItems", "at most {} items"))  # fmt: skip
 
 
 def _bounds(part: dict[str, Any]) -> str:

@@ -37,12 +37,14 @@ def icon(name: str, label: str = "") -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def place(context: Context, url: str, icon_name: str, name: str, count: int = 0) -> SafeString:
-    """One place of the bar, marked as current below its URL; nothing when the URL does not exist."""
+def place(
+    context: Context, url: str, icon_name: str, name: str, count: int = 0, also: str = ""
+) -> SafeString:
+    """One place of the bar, marked as current below its URL or `also`; nothing when the URL does not exist."""
     if not url:
         return mark_safe("")
     request: HttpRequest | None = context.get("request")
-    current = request is not None and request.path.startswith(url)
+    current = request is not None and request.path.startswith((url, also) if also else url)
     return format_html(
         '<a href="{}"{}>{}<span class="places__name">{}</span>{}</a>',
         url,
