@@ -102,6 +102,10 @@ class Postgres:
         pid, _ = self._postmaster()
         if pid is not None:
             processes.stop(pid, [(signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)])
+        directory = self._socket_directory()
+        if directory != self.data:
+            with suppress(OSError):
+                directory.rmdir()
 
     def _postmaster(self) -> tuple[int | None, str]:
         """The live server of this data directory, and what it says of itself (starting, ready, stopping)."""
