@@ -9,9 +9,9 @@ _WORDS = {
     "proposal.claimed": "claimed it",
     "proposal.released": "released it",
     "proposal.voted": "voted",
-    "proposal.denied": "denied",
-    "proposal.pending": "now waits for a decision",
-    "proposal.scheduled": "scheduled",
+    "proposal.denied": "asked, and the policy denied it",
+    "proposal.pending": "asked for a decision",
+    "proposal.scheduled": "scheduled it, unless somebody objects",
     "proposal.returned": "returned with a question",
     "proposal.approved": "approved",
     "proposal.rejected": "rejected",
@@ -69,9 +69,26 @@ class Difference:
     is_long: bool
 
 
-def phrase(kind: str) -> str:
+def phrase(kind: str, content: dict[str, Any] | None = None) -> str:
     """What the actor did, to stand after his name. Kinds without words of their own are spelled out."""
+    content = content or {}
+    if kind == "proposal.approved" and content.get("actor", {}).get("kind") == "agent":
+        return "asked, and its tier let it pass"  # an agent approves nothing (I9), so it must not read so
+    told = _GIVEN_AND_TAKEN.get(kind)
+    detail = content.get("detail") or {}
+    if told:
+        for name, words in told.items():
+            if isinstance(detail.get(name), bool):
+                return words[0 if detail[name] else 1].format(**detail)
     return _WORDS.get(kind) or kind.replace(".", ": ").replace("_", " ")
+
+
+_GIVEN_AND_TAKEN = {
+    "queue.reviewers_assigned": {"allowed": ("made {to} a reviewer", "took {to} out of the reviewers")},
+    "agent.owners_assigned": {"allowed": ("made {to} a manager", "took {to} out of the managers")},
+    "team.changed": {"member": ("put {person} into {team}", "took {person} out of {team}")},
+}
+"""Kinds whose sentence says it all: which detail decides, and the words for yes and no."""
 
 
 def differences(content: dict[str, Any]) -> list[Difference]:
@@ -98,6 +115,8 @@ def values(content: dict[str, Any]) -> list[Difference]:
 def details(content: dict[str, Any]) -> list[tuple[str, str]]:
     """What else the event says of itself, empty values left out."""
     detail = content.get("detail") or {}
+    if content.get("kind") in _GIVEN_AND_TAKEN:
+        return []
     return [
         (name.replace("_", " "), as_text(value)) for name, value in detail.items() if value not in ("", None)
     ]

@@ -130,8 +130,8 @@ def outcome_settle(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
 @require_safe
 def object_page(request: HttpRequest, object_type: str, object_id: str) -> HttpResponse:
     """From what an audit event names to the page about it; what has none is looked up in the log."""
-    if object_type == "proposal":
-        return redirect(f"/proposals/{object_id}/")
+    if object_type == "proposal" and _is_uuid(object_id):
+        return redirect("approvals:proposal", proposal_id=object_id)
     if object_type == "agent" and object_id.isdigit():
         return redirect("approvals:agent", slug=get_object_or_404(Agent, pk=object_id).slug)
     if object_type == "mandate" and object_id.isdigit():
@@ -149,3 +149,10 @@ def object_page(request: HttpRequest, object_type: str, object_id: str) -> HttpR
         return redirect("accounts:team", team_id=int(object_id))
     query = urlencode({"object_type": object_type, "object_id": object_id})
     return redirect(f"{reverse('audit:explorer')}?{query}")
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

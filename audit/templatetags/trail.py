@@ -11,7 +11,7 @@ register = template.Library()
 
 @register.filter
 def phrase(event: AuditEvent) -> str:
-    return words.phrase(event.kind)
+    return words.phrase(event.kind, event.data)
 
 
 @register.filter

@@ -144,3 +144,22 @@ def test_every_kind_has_words() -> None:
 
     kinds = [*Kind, *(f"proposal.{state}" for state in State)]
     assert [kind for kind in kinds if ":" in words.phrase(kind)] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "words_for_it"),
+    [
+        ("proposal.approved", {"actor": {"kind": "human"}}, "approved"),
+        ("proposal.approved", {"actor": {"kind": "agent"}}, "asked, and its tier let it pass"),
+        ("queue.reviewers_assigned", {"detail": {"to": "Rita", "allowed": True}}, "made Rita a reviewer"),
+        (
+            "team.changed",
+            {"detail": {"person": "Rita", "team": "Desk", "member": False}},
+            "took Rita out of Desk",
+        ),
+        ("team.changed", {"after": {"name": "Desk"}}, "changed the team"),
+        ("something.new_here", {}, "something: new here"),
+    ],
+)
+def test_events_read_as_sentences(kind: str, content: dict[str, object], words_for_it: str) -> None:
+    assert words.phrase(kind, content) == words_for_it
