@@ -235,7 +235,15 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"httpx": {"level": "WARNING"}, "uvicorn.access": {"level": "WARNING"}},
+    "loggers": {
+        name: {"level": "WARNING"}
+        for name in (
+            "httpx",
+            "uvicorn.access",
+            "celery.worker.strategy",
+            "celery.app.trace",
+        )  # two lines a tick
+    },
 }
 structlog.configure(
     processors=[
