@@ -76,7 +76,7 @@ class Life:
         self._revision(proposal, content, 1, None, "", at)
         route = self.cast.route(proposal, case.arguments, at, reviewed=False)
         rules = self.cast.policies[kind.domain]
-        proposal.state, proposal.tier = route.state, route.tier
+        proposal.state = route.state
         proposal.policy_version_id = rules.version_id
         self._place(proposal, route)
         queue = proposal.queue
@@ -187,7 +187,7 @@ class Life:
         if counts and self._approvals(revision) >= proposal.quorum:
             self._finish(proposal, revision, reviewer, "edit", case.reason, case.comment, at)
             return
-        self._end_claim(at, "moved" if moved else "voted")
+        self._end_claim(at, "moved" if proposal.queue.slug != before[2] else "edited")
         proposal.version += 1
         proposal.changed_at = at
         self._event(
@@ -374,8 +374,9 @@ class Life:
 
     def _place(self, proposal: Proposal, route: Route) -> None:
         rules = self.cast.policies[proposal.action_type.domain]
-        proposal.queue = rules.queues[route.queue] if route.queue else None
-        proposal.quorum, proposal.roles = route.quorum, route.roles
+        if route.queue is not None:
+            proposal.queue = rules.queues[route.queue]
+        proposal.tier, proposal.quorum, proposal.roles = route.tier, route.quorum, route.roles
         proposal.reasons = routing.as_json(route.reasons)
 
     def _revisions(self, proposal: Proposal) -> list[Revision]:
