@@ -9,10 +9,11 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandParser, call_command
 
 from accounts.services.first_admin import setup_link
+from config import static
 
 
 class Command(BaseCommand):
-    help = "Migrate the database, fill the demo in demo mode, and print the first admin's link as JSON."
+    help = "Migrate, collect static files, fill the demo in demo mode, and print the first admin's link as JSON."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -21,6 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, url: str, **options: Any) -> None:
         with contextlib.redirect_stdout(sys.stderr):  # standard output carries the answer alone
             call_command("migrate", interactive=False, verbosity=1, stdout=sys.stderr)
+            static.collect_if_changed()
             if settings.DEMO:
                 call_command("demo_seed", stdout=sys.stderr)
             link = setup_link(url)
