@@ -1,5 +1,6 @@
 """Report: what happened after acting. The first report stands; an unknown outcome is settled by a person."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -23,8 +24,9 @@ def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Propo
     """Record the agent's report. The same report again is answered, another one refused (`WrongState`)."""
     with transaction.atomic(durable=True):
         proposal = transitions.locked(proposal_id, agent_id=agent.pk)
+        occurred_at = _in_utc(request.occurred_at)
         earlier = Outcome.objects.filter(proposal=proposal).first()
-        if earlier is not None and _same(earlier, request):
+        if earlier is not None and _same(earlier, request, occurred_at):
             return proposal
         if proposal.state != State.EXECUTING:
             raise WrongState(
@@ -37,7 +39,7 @@ def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Propo
             result=request.result,
             external_id=request.external_id,
             cost=_cost(request),
-            occurred_at=request.occurred_at,
+            occurred_at=occurred_at,
             reported_at=now,
         )
         transitions.apply(
@@ -73,13 +75,26 @@ def settle(*, proposal_id: UUID, person: User, status: str, note: str) -> Propos
     return proposal
 
 
-def _same(earlier: Outcome, request: OutcomeRequest) -> bool:
+def _in_utc(time: datetime | None) -> datetime | None:
+    """The database knows neither offsets beyond ±15:59 nor years outside 1 to 9999."""
+    if time is None:
+        return None
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise Invalid(
+            "The time was refused.",
+            errors=[{"field": "/occurred_at", "message": "must be in the years 1 to 9999 in UTC"}],
+        ) from error
+
+
+def _same(earlier: Outcome, request: OutcomeRequest, occurred_at: datetime | None) -> bool:
     """Whether it says the same. Results are compared in canonical form: jsonb gives 1e3 back as 1000."""
     return (
         earlier.status == request.status
         and earlier.external_id == request.external_id
         and earlier.cost == _cost(request)
-        and earlier.occurred_at == request.occurred_at
+        and earlier.occurred_at == occurred_at
         and rfc8785.dumps(earlier.result) == rfc8785.dumps(request.result)
     )
 
