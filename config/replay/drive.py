@@ -128,6 +128,8 @@ class Replay:
         self.history.write("posted", record.id, agent=record.agent, key=key, action_type=record.action_type)
         answer = await client.propose(body, key)
         if isinstance(answer, list):
+            if not all(fault.get("field", "").startswith("/arguments") for fault in answer):
+                raise GaveUp(f"refused, but not for its arguments: {answer}")
             self.history.write("refused", record.id, errors=answer)
             self._settle(record, "refused", None)
             return
