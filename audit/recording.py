@@ -59,7 +59,9 @@ def record(*, actor: Actor, kind: str, target: Target, **facts: Unpack[Facts]) -
 
 
 def prepare(*, actor: Actor, kind: str, target: Target, **facts: Unpack[Facts]) -> AuditEvent:
-    """The unsaved event, for the one statement that inserts a proposal and its event together."""
+    """The unsaved event, for the one statement that inserts a proposal and its event together.
+
+    The target of a refusal is an address somebody made up: PostgreSQL's text has no NUL, the content escapes it."""
     source = _source.get()
     content: dict[str, Any] = {
         "kind": str(kind),
@@ -82,7 +84,7 @@ def prepare(*, actor: Actor, kind: str, target: Target, **facts: Unpack[Facts]) 
         actor_kind=actor.kind,
         actor_id=actor.id,
         object_type=target.type,
-        object_id=target.id,
+        object_id=target.id.replace("\x00", "\N{REPLACEMENT CHARACTER}"),
         object_version=target.version,
         content=text.decode(),
         salt=salt,

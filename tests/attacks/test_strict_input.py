@@ -329,7 +329,7 @@ def test_no_redemption_ends_in_a_fault_of_ours(
     )
 )
 def test_no_header_ends_in_a_fault_of_ours(the: Desk, headers: dict[str, str]) -> None:
-    sent = {"Authorization": f"Bearer {the.token}", "Idempotency-Key": "k", **headers}
+    sent: dict[str, Any] = {"Authorization": f"Bearer {the.token}", "Idempotency-Key": "k", **headers}
     body = {"action_type": the.action_type.name, "arguments": ARGUMENTS}
     answer = call("POST", "/api/v1/proposals", "", body, **{n.replace("-", "_"): v for n, v in sent.items()})
     assert answer.status in STATUSES | {401}

@@ -41,11 +41,11 @@ def call(
     data: bytes | dict[str, Any] | None = None,
     *,
     faults_are_answers: bool = False,
-    **headers: str,
+    **headers: Any,
 ) -> Answer:
     """One request through Django's whole stack. A fault of ours is raised here, unless it is what is tested."""
     client = Client(raise_request_exception=not faults_are_answers)
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    sent = {name.replace("_", "-"): str(value) for name, value in headers.items()}
     if token:
         sent["Authorization"] = f"Bearer {token}"
     response = client.generic(
@@ -85,7 +85,7 @@ class AgentCalls:
             Idempotency_Key=key or f"key-{next(_numbers)}",
         )
 
-    def post_raw(self, data: bytes, *, key: str = "", **headers: str) -> Answer:
+    def post_raw(self, data: bytes, *, key: str = "", **headers: Any) -> Answer:
         key = key or f"key-{next(_numbers)}"
         return call("POST", "/api/v1/proposals", self.token, data, Idempotency_Key=key, **headers)
 

@@ -62,7 +62,7 @@ def authority() -> list[Any]:
     """Everything that only people may change."""
     return [
         list(Proposal.objects.order_by("pk").values("state", "version", "claimed_by", "queue", "digest")),
-        [model.objects.count() for model in (Vote, Decision, Claim)],  # type: ignore[attr-defined]
+        [model.objects.count() for model in (Vote, Decision, Claim)],
         list(Mandate.objects.order_by("pk").values()),
         list(Agent.objects.order_by("pk").values()),
         list(Credential.objects.order_by("pk").values("pk", "expires_at", "revoked_at")),
@@ -168,5 +168,5 @@ def test_a_second_mandate_cannot_be_written_by_fields_of_a_proposal() -> None:
         "agent",
         "id",
     ):
-        answer = AgentCalls(the).propose(**{field: "out_of_the_loop"})
+        answer = AgentCalls(the).propose(**dict[str, Any]({field: "out_of_the_loop"}))
         assert (answer.status, answer.body["errors"][0]["field"]) == (422, f"/{field}")
