@@ -8,7 +8,8 @@ from msgspec import Meta, Struct
 
 Text = Annotated[str, Meta(max_length=20_000)]
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
-Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
+Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$", max_length=71)]
+"""The length closes what Python's `$` leaves open, a newline; `\\Z` is none of JSON Schema's patterns."""
 
 
 class Turn(Struct, forbid_unknown_fields=True):
