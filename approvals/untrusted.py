@@ -91,11 +91,10 @@ _BLANK = r"[ \t\r\x0b\x0c\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u
 _TOKEN = re.compile(
     rf"(?P<fold>(?<!{_BLANK})(?:{_BLANK}*+\n){{{FOLD_LINES},}}+{_BLANK}*+)"
     rf"|(?P<gap>[ \t]{{{GAP},}}+)"
-    r"|(?P<url>(?:[A-Za-z][A-Za-z0-9+.\-]{0,20}:[/\\]{1,3}|\bwww\.)[^\s<>\"']++)"
-    r"|(?P<scheme>\b(?:javascript|data|vbscript|file|blob)[ \t]{0,3}:(?=\S))"
+    r"|(?P<url>(?:[A-Za-z][A-Za-z0-9+.\-]{0,20}:[/\\]{1,3}|\b(?i:www)\.)[^\s<>\"']++)"
+    r"|(?P<scheme>\b(?i:javascript|data|vbscript|file|blob)[ \t]{0,3}:(?=\S))"
     r"|(?P<word>(?<![A-Za-z0-9._\-])[A-Za-z0-9._\-]*+[^\x00-\x7f\s](?:[A-Za-z0-9._\-]|[^\x00-\x7f\s])*+)"
-    r"|(?P<control>(?:[\x00-\x08\x0b-\x1f\x7f]|[^\x00-\x7f])++)",
-    re.IGNORECASE,
+    r"|(?P<control>(?:[\x00-\x08\x0b-\x1f\x7f]|[^\x00-\x7f])++)"
 )
 
 
@@ -283,7 +282,7 @@ def findings(value: Any) -> Findings:
     """What a JSON value holds, keys and strings at every depth, that a quick eye would miss."""
     total = Findings()
     for text in _strings(value):
-        if text.isascii() and "://" not in text and "\n\n" not in text and text.isprintable():
+        if text.isascii() and text.isprintable() and ":" not in text and "www." not in text.lower():
             continue
         total += _findings_of(text)
     return total
