@@ -1,5 +1,6 @@
 """The version number of all authority, and the per-process cache that is valid for one number."""
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,12 +8,15 @@ from typing import TypeVar
 
 from django.db import connection
 from django.db.models.expressions import RawSQL
+from django.utils import timezone
 
 from agents.models import ActionType, Agent, AuthorityVersion, Credential, Mandate
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 MAX_KNOWN = 20_000
+NOTED_EVERY = 60.0
+"""Seconds between two notes of a credential's use."""
 
 _NEXT = RawSQL("GREATEST(number + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)", ())
 """Rises with the clock too, so that a number is not met again after a restore or a new database."""
@@ -121,3 +125,16 @@ def drop() -> None:
     """Forget everything, for tests that replace the database under a running process."""
     global _cache
     _cache = None
+    _noted.clear()
+
+
+_noted: dict[int, float] = {}
+
+
+def note_use(credential_id: int) -> None:
+    """Remember when a credential was last used, once a minute in each process. For people to read; decides nothing."""
+    now = time.monotonic()
+    if now - _noted.get(credential_id, -NOTED_EVERY) < NOTED_EVERY:
+        return
+    _noted[credential_id] = now
+    Credential.objects.filter(pk=credential_id).update(last_used_at=timezone.now())

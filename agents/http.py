@@ -99,6 +99,7 @@ def checked(token_hash: bytes) -> Bearer:
     bearer = authority.fresh().bearer(token_hash)
     if bearer is None or bearer.expires_at <= timezone.now():
         raise BadCredential("The credential is unknown, expired or revoked.")
+    authority.note_use(bearer.credential_id)
     return bearer
 
 

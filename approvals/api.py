@@ -8,6 +8,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from agents import authority
 from agents.http import (
     BadRequest,
     FieldsInvalid,
@@ -52,6 +53,7 @@ def _propose(request: HttpRequest) -> HttpResponse:
         request=parse(data, ProposeRequest),
     )
     proposal = submitted.proposal
+    authority.note_use(proposal.credential_id)
     if submitted.created and proposal.state != State.APPROVED:
         answer = representation.build(proposal, canonical=submitted.canonical)
     else:

@@ -78,14 +78,6 @@ def revoke(*, credential_id: int, actor: User) -> Credential:
     return credential
 
 
-def note_use(credential_id: int) -> None:
-    """Remember that a credential is in use, at most once a minute."""
-    now = timezone.now()
-    Credential.objects.filter(pk=credential_id).exclude(last_used_at__gt=now - timedelta(minutes=1)).update(
-        last_used_at=now
-    )
-
-
 def _create(agent: Agent, actor: User, days: int, label: str) -> tuple[Credential, str]:
     if not 1 <= days <= MAX_DAYS:
         raise Invalid("Not issued.", errors=[{"field": "days", "message": f"must be 1 to {MAX_DAYS}"}])

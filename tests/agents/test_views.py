@@ -309,3 +309,20 @@ def test_mandate_line_counts_what_is_left_and_how_it_was_judged() -> None:
 
     assert (line.record.judged, line.record.approved, line.record.edited, line.record.wrong) == (3, 1, 1, 1)
     assert (line.left_count, str(line.left_amount)) == (8, "437.50")
+
+
+def test_use_of_a_credential_is_noted_once_a_minute() -> None:
+    from agents import authority
+
+    authority.drop()
+    the = desk()
+    assert (
+        signed_in(the.agent.owner).get(f"/agents/{the.agent.slug}/").content.decode().count("never used") == 1
+    )
+
+    me(the, the.token)
+    first = Credential.objects.get().last_used_at
+    me(the, the.token)
+
+    assert first is not None
+    assert Credential.objects.get().last_used_at == first
