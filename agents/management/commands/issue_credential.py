@@ -16,8 +16,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("agent", help="the agent's slug")
-        parser.add_argument("--by", required=True, metavar="EMAIL", help="who registers it: owner, manager or admin")
-        parser.add_argument("--days", type=int, default=credentials.MAX_DAYS, help="how long it is good (at most 90)")
+        parser.add_argument(
+            "--by", required=True, metavar="EMAIL", help="who registers it: owner, manager or admin"
+        )
+        parser.add_argument(
+            "--days", type=int, default=credentials.MAX_DAYS, help="how long it is good (at most 90)"
+        )
         parser.add_argument("--label", default="", help="where it is used")
 
     def handle(self, *args: Any, **options: Any) -> None:
