@@ -53,11 +53,9 @@ def waiting(address: tuple[str, int], the: object) -> None:
     selector = selectors.DefaultSelector()
     for proposal in proposals:
         one = stage.Connection(address)
-        one.send(
-            f"GET /api/v1/proposals/{proposal.pk}?wait=60&after_version=1 HTTP/1.1\r\nHost: 127.0.0.1:{address[1]}\r\n"
-            f"Authorization: Bearer {the.token}\r\n\r\n".encode()
-        )
-        selector.register(one.socket, selectors.EVENT_READ, (one, str(proposal.pk)))
+        request = _wait_request(address, str(proposal.pk), the.token)
+        one.send(request)
+        selector.register(one.socket, selectors.EVENT_READ, (one, str(proposal.pk), request))
     _until_quiet(web)
     grown = web.memory_info().rss - before
     decided: dict[str, float] = {}
@@ -68,8 +66,11 @@ def waiting(address: tuple[str, int], the: object) -> None:
     deadline = time.monotonic() + 60
     while len(told) < len(some) and time.monotonic() < deadline:
         for key, _ in selector.select(timeout=1):
-            one, proposal_id = key.data
-            if one.status() == b"200":
+            one, proposal_id, request = key.data
+            status = one.status()
+            if status == b"200" and b'"status":"pending"' in one.received:
+                one.send(request)  # its minute was up: ask again, as agents do
+            elif status == b"200":
                 told[proposal_id] = time.perf_counter()
                 selector.unregister(one.socket)
                 one.socket.close()
@@ -87,6 +88,13 @@ def waiting(address: tuple[str, int], the: object) -> None:
         f"max {stage.milliseconds(latencies[-1])} ms{verdict}; {grown / WAITERS / 1000:.1f} kB per waiter",
         flush=True,
     )
+
+
+def _wait_request(address: tuple[str, int], proposal_id: str, token: str) -> bytes:
+    return (
+        f"GET /api/v1/proposals/{proposal_id}?wait=60&after_version=1 HTTP/1.1\r\n"
+        f"Host: {address[0]}:{address[1]}\r\nAuthorization: Bearer {token}\r\n\r\n"
+    ).encode()
 
 
 def _until_quiet(web: psutil.Process) -> None:
