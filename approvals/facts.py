@@ -114,7 +114,7 @@ def collect(
     return Facts(
         agent_state=agent.state,
         tier=None if mandate is None else _tier(mandate),
-        limits=mandate and limits_of(mandate, action_type),
+        limits=None if mandate is None else limits_of(mandate, action_type),
         usage=usage,
         amount=subjects.amount,
         currency=subjects.currency,

@@ -344,14 +344,14 @@ def _record_evidence(proposal: Proposal, revision: Revision, reviewer: User, bal
     """Judge the agent's own latest revision: the decision may stand on one that a person edited."""
     proposed = proposal.revisions.filter(editor=None).latest("number")
     if ballot.verdict in (Verdict.REJECT, Verdict.VETO):
-        loss, verdict = LOSS_WRONG, ballot.verdict
+        loss, verdict = LOSS_WRONG, str(ballot.verdict)
     elif proposed.pk == revision.pk:
-        loss, verdict = LOSS_APPROVED, Verdict.APPROVE
+        loss, verdict = LOSS_APPROVED, str(Verdict.APPROVE)
     else:
         loss = evidence.loss_of_edit(
             before=proposed.arguments, after=revision.arguments, material=proposal.action_type.material
         )
-        verdict = Verdict.EDIT
+        verdict = str(Verdict.EDIT)
     veto = ballot.verdict == Verdict.VETO
     evidence.record(
         agent=proposal.agent,
@@ -361,7 +361,7 @@ def _record_evidence(proposal: Proposal, revision: Revision, reviewer: User, bal
         proposal_id=proposal.pk,
         revision=proposed.number,
         judgement=Judgement(
-            basis=Evidence.Basis.VETO if veto else Evidence.Basis.DECISION, verdict=str(verdict), loss=loss
+            basis=Evidence.Basis.VETO if veto else Evidence.Basis.DECISION, verdict=verdict, loss=loss
         ),
         judged_by=reviewer,
     )
