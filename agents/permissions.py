@@ -17,6 +17,12 @@ def check_can_manage(user: User, agent: Agent) -> None:
         raise NotAllowed("Only the agent's owner, its managers and admins may change it.")
 
 
+def check_can_assign_managers(user: User, agent: Agent) -> None:
+    """A manager cannot hand his right on: whoever takes it from him would have to find all his friends first."""
+    if not (user.is_active and (user.is_superuser or agent.owner_id == user.pk)):
+        raise NotAllowed("Only the agent's owner and admins say who manages it.")
+
+
 def can_see(user: User, agent: Agent) -> bool:
     """Managers, and auditors, who see everything."""
     return can_manage(user, agent) or user.has_perm("audit.view_auditevent")

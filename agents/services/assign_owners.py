@@ -15,7 +15,7 @@ def assign_manager(*, agent_id: int, to: User | Group, actor: User, allowed: boo
     """Give or take the right to manage one agent; admins and the owner may."""
     with transaction.atomic(durable=True):
         agent = Agent.objects.select_for_update(of=("self",), no_key=True).get(pk=agent_id)
-        permissions.check_can_manage(actor, agent)
+        permissions.check_can_assign_managers(actor, agent)
         (assign_perm if allowed else remove_perm)("agents.manage_agent", to, agent)
         authority.bump()
         recording.record(

@@ -37,7 +37,7 @@ def faults(terms: Terms) -> list[dict[str, str]]:
     if not found and rank(terms.tier) > rank(terms.ceiling):
         found.append({"field": "tier", "message": "must not be above the ceiling"})
     for name, amount in (("max_amount", terms.max_amount), ("window_amount", terms.window_amount)):
-        if amount is not None and not 0 <= amount < Decimal(10) ** 16:
+        if amount is not None and not (amount.is_finite() and 0 <= amount < Decimal(10) ** 16):
             found.append({"field": name, "message": "must be 0 or more"})
     if not 1 <= terms.window_hours <= 24 * 366:
         found.append({"field": "window_hours", "message": "must be 1 to 8784"})
