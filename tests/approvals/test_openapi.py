@@ -158,13 +158,14 @@ def test_what_is_served_is_what_is_described() -> None:
 def test_the_documents_bodies_take_what_the_server_takes() -> None:
     propose = validator("ProposeRequest")
     assert propose.is_valid({"action_type": "refund", "arguments": {}})
-    for body in (
+    refused: list[dict[str, Any]] = [
         {"arguments": {}},
         {"action_type": "refund", "arguments": []},
         {"action_type": "refund", "arguments": {}, "unknown": 1},
         {"action_type": "refund", "arguments": {}, "confidence": 2},
         {"action_type": "refund", "arguments": {}, "priority": "now"},
-    ):
+    ]
+    for body in refused:
         assert not propose.is_valid(body), body
     digest = validator("RedeemRequest")
     assert digest.is_valid({"digest": "sha256:" + "0" * 64})

@@ -50,8 +50,8 @@ def close_window(the: Desk, proposal: Proposal) -> int:
     return expire.close_veto_windows(now=timezone.now() + timedelta(days=9))
 
 
-EDIT = {"arguments": {**ARGUMENTS, "amount": 1}}
-OTHER_EDIT = {"arguments": {**ARGUMENTS, "amount": 2}}
+EDIT: dict[str, Any] = {"arguments": {**ARGUMENTS, "amount": 1}}
+OTHER_EDIT: dict[str, Any] = {"arguments": {**ARGUMENTS, "amount": 2}}
 APPROVE = vote(Verdict.APPROVE)
 
 
