@@ -12,7 +12,7 @@ from typing import Any
 from django.http import QueryDict
 
 from agents import pointers, schemas, strict_json
-from approvals.sheet import resolved
+from approvals.sheet import ordered, resolved
 
 MAX_ITEMS = 200
 MAX_DEPTH = 8
@@ -111,7 +111,10 @@ class EditForm:
         given = value if isinstance(value, dict) else {}
         properties = part.get("properties", {})
         needed = part.get("required", [])
-        for name in [*properties, *(name for name in given if name not in properties)]:
+        for name in [
+            *ordered(part, node.pointer, self.material),
+            *(name for name in given if name not in properties),
+        ]:
             node.children.append(
                 self._node(
                     properties.get(name, {}),

@@ -1,4 +1,4 @@
-"""Arguments as a person reads them: the schema's labels and order, the stored bytes' values, nothing left out. Pure.
+"""Arguments as a person reads them: the schema's labels, the stored bytes' values, nothing left out. Pure.
 
 Numbers are shown as the canonical bytes spell them, never through a float."""
 
@@ -55,13 +55,13 @@ class Money:
     currency: str = ""
 
 
-def parse(canonical: bytes) -> Any:
+def parse(canonical: bytes | memoryview) -> Any:
     """The value of canonical bytes, its numbers kept as they are spelled."""
     return json.loads(bytes(canonical), parse_float=Number, parse_int=Number)
 
 
 def entries(schema: dict[str, Any], value: Any, *, material: list[str], money: Money) -> list[Entry]:
-    """The arguments in the schema's order; what the schema does not name follows, marked."""
+    """The arguments, what matters most first; what the schema does not name follows, marked."""
     return _Reader(schema, frozenset(material), money).group(schema, value, "", 0)
 
 
@@ -113,8 +113,9 @@ class _Reader:
     def group(self, schema: Any, value: Any, pointer: str, depth: int) -> list[Entry]:
         if not isinstance(value, dict):
             return [self.entry({}, value, pointer, "Arguments", depth)]
-        properties = resolved(self.root, schema).get("properties", {})
-        known = [(name, properties[name]) for name in properties if name in value]
+        part = resolved(self.root, schema)
+        properties = part.get("properties", {})
+        known = [(name, properties[name]) for name in ordered(part, pointer, self.material) if name in value]
         others = [name for name in value if name not in properties]
         found = [
             self.entry(part, value[name], _below(pointer, name), _label(name, part), depth)
@@ -150,9 +151,9 @@ class _Reader:
                 for index, item in enumerate(value)
             ]
             return Entry(kind="list", entries=inner, note=_count(len(value)), **common)
-        return Entry(**self.scalar(part, value, pointer), **common)
+        return Entry(**common, **self.scalar(part, value, pointer))
 
-    def scalar(self, part: dict[str, Any], value: Any, pointer: str) -> dict[str, str]:
+    def scalar(self, part: dict[str, Any], value: Any, pointer: str) -> dict[str, Any]:
         if value is None:
             return {"kind": "none", "text": "", "note": "nothing (null)"}
         if isinstance(value, bool):
@@ -180,6 +181,17 @@ def resolved(root: dict[str, Any], schema: Any, *, hops: int = 8) -> dict[str, A
             )
         part, hops = (target if isinstance(target, dict) else {}), hops - 1
     return part
+
+
+def ordered(part: dict[str, Any], pointer: str, material: frozenset[str]) -> list[str]:
+    """Properties as they matter: material ones first, then required ones, then the rest.
+
+    The order in which a schema was written is lost: PostgreSQL's jsonb keeps none."""
+    needed = part.get("required", [])
+    return sorted(
+        part.get("properties", {}),
+        key=lambda name: (_below(pointer, name) not in material, name not in needed),
+    )
 
 
 def amount(spelled: str) -> str:

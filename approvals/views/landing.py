@@ -11,7 +11,7 @@ View = Callable[..., HttpResponse]
 
 
 def posted(view: View) -> View:
-    """Only a POST acts. A GET (a session ended meanwhile, a reload, a mail scanner) shows the page and changes nothing."""
+    """Only a POST acts. A GET (an ended session, a reload, a mail scanner) shows the page and changes nothing."""
 
     @wraps(view)
     def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -16,6 +16,7 @@ from approvals.sheet import Change, Entry, Money
 from approvals.states import State
 from approvals.untrusted import Findings
 from audit import selectors as trail
+from audit.events import Kind
 from audit.models import AuditEvent
 
 
@@ -107,7 +108,10 @@ def history(proposal: Proposal) -> list[Moment]:
     revisions = {revision.number: revision for revision in proposal.revisions.all()}
     seen = 1
     moments = []
-    for event in trail.timeline("proposal", str(proposal.pk)):
+    events = list(trail.timeline("proposal", str(proposal.pk)))
+    for event, following in zip(events, [*events[1:], None], strict=True):
+        if event.kind == Kind.PROPOSAL_VOTED and following and following.transaction == event.transaction:
+            continue  # the decision it made says the same, in the same transaction
         number = (event.data.get("after") or {}).get("revision", seen)
         changes: list[Change] = []
         reply = ""
@@ -134,6 +138,16 @@ def latest_decision(proposal: Proposal) -> Decision | None:
     return decisions[-1] if decisions else None
 
 
+def folds_in(proposal: Proposal) -> int:
+    """How many runs of blank lines are folded on the proposal's page."""
+    return sheet_of(proposal, current_revision(proposal)).findings.folds + said_by_agent(proposal).folds
+
+
+def are_folds_open(request: HttpRequest) -> bool:
+    """Whether the page at hand shows folded lines in full, or the form sent comes from one that did."""
+    return request.GET.get("folds") == "open" or request.POST.get("shown") == "True"
+
+
 def context_of(
     request: HttpRequest, me: User, proposal: Proposal, bound: Iterable[SeenForm] = ()
 ) -> dict[str, Any]:
@@ -142,7 +156,7 @@ def context_of(
     the_sheet = sheet_of(proposal, revision)
     said = said_by_agent(proposal)
     folds = the_sheet.findings.folds + said.folds
-    folds_open = request.GET.get("folds") == "open" or request.POST.get("shown") == "True"
+    folds_open = are_folds_open(request)
     forms: dict[str, SeenForm] = {
         "approve": ApproveForm(proposal=proposal, folds=folds, folds_open=folds_open),
         "reject": ReasonForm(proposal=proposal, verdict=Verdict.REJECT),

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -90,11 +90,7 @@ def proposal_decide(request: HttpRequest, proposal_id: UUID, verdict: str) -> Ht
 
 def _form(request: HttpRequest, found: Proposal, verdict: Verdict) -> SeenForm:
     if verdict == Verdict.APPROVE:
-        folds = (
-            page.sheet_of(found, page.current_revision(found)).findings.folds
-            + page.said_by_agent(found).folds
-        )
-        return ApproveForm(request.POST, proposal=found, folds=folds, folds_open=False)
+        return ApproveForm(request.POST, proposal=found, folds=page.folds_in(found), folds_open=False)
     if verdict == Verdict.RETURN:
         return ReturnForm(request.POST, proposal=found)
     return ReasonForm(request.POST, proposal=found, verdict=verdict)
@@ -118,7 +114,7 @@ def proposal_edit(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
     """Edit the arguments in a form made from the schema; adding and removing rows is a submit of the same form."""
     found = selectors.proposal_for(person(request), proposal_id)
     revision = page.current_revision(found)
-    data = request.POST if request.method == "POST" else None
+    data: QueryDict | None = request.POST if request.method == "POST" else None
     rows_only = data is not None and ("add" in data or "remove" in data)
     if data is not None and "remove" in data:
         data = edit_form.removed(data)
@@ -129,8 +125,9 @@ def proposal_edit(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
         data=data,
     )
     status = 200
+    closed = page.folds_in(found) > 0 and not page.are_folds_open(request)
     if request.method == "POST" and not rows_only:
-        if form.is_valid():
+        if form.is_valid() and not closed:
             decided = decide(
                 proposal_id=proposal_id, reviewer=person(request), ballot=_edit_ballot(request, form)
             )
@@ -141,6 +138,8 @@ def proposal_edit(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
         "proposal": found,
         "revision": revision,
         "form": form,
+        "closed": closed,
+        "folds_open": page.are_folds_open(request),
         "comment": request.POST.get("comment", ""),
         "seen": {
             "revision": request.POST.get("revision", found.revision),

@@ -25,11 +25,11 @@ def entries(canonical: bytes) -> list[sheet.Entry]:
     return sheet.entries(SCHEMA, sheet.parse(canonical), material=["/amount"], money=Money("/amount", "EUR"))
 
 
-def test_entries_follow_the_schema_and_show_what_it_does_not_know() -> None:
+def test_entries_begin_with_what_is_material_and_show_what_it_does_not_know() -> None:
     found = entries(b'{"amount":1240.5,"extra":true,"to":"DE89 3704 0044"}')
     assert [(e.label, e.kind, e.text, e.unit, e.material, e.unexpected) for e in found] == [
-        ("Recipient", "code", "DE89 3704 0044", "", False, False),
         ("Amount", "amount", "1,240.50", "EUR", True, False),
+        ("Recipient", "code", "DE89 3704 0044", "", False, False),
         ("extra", "bool", "yes", "", False, True),
     ]
 

@@ -163,6 +163,9 @@ def test_a12_folded_lines_close_approval_until_they_were_open() -> None:
     opened = page_of(the, proposal, "?folds=open")
     assert not re.search(r'data-key="a"[^>]*\bdisabled', opened)
     assert 'name="shown" value="True"' in opened
+    edited = {**data, "v:/amount": "2"}
+    assert client.post(f"/proposals/{proposal.pk}/edit/", edited).status_code == 422
+    assert not Decision.objects.exists()
     assert client.post(f"/proposals/{proposal.pk}/approve/", {**data, "shown": "True"}).status_code == 302
 
 
