@@ -7,9 +7,9 @@ AUDITOR = ("audit", "view_auditevent")
 """App and name of the permission that makes a person an auditor."""
 
 
-def check_is_admin(user: User) -> None:
+def check_is_admin(user: User | None) -> None:
     """People and teams are the admins' work."""
-    if not (user.is_active and user.is_superuser):
+    if user is None or not (user.is_active and user.is_superuser):
         raise NotAllowed("Only admins may do this.")
 
 

@@ -1,7 +1,8 @@
-"""Sign-ins, sign-outs and failed attempts leave audit events. The signals are Django's; allauth sends them too."""
+"""Sign-ins, sign-outs, failed attempts and changed passwords leave audit events, by Django's and allauth's signals."""
 
 from typing import Any
 
+from allauth.account.signals import password_changed
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db import transaction
 from django.dispatch import receiver
@@ -38,6 +39,11 @@ def sign_in_failed(sender: Any, credentials: dict[str, Any], **kwargs: Any) -> N
             kind=Kind.SIGN_IN_FAILED,
             target=Target("person", "unknown"),
         )
+
+
+@receiver(password_changed, dispatch_uid="audit_password_changed")
+def changed_password(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    _record(Kind.PASSWORD_SET, user)
 
 
 def _record(kind: Kind, person: User, *, by: Actor | None = None) -> None:

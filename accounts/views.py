@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import permissions, selectors
+from accounts.exceptions import NotFound
 from accounts.forms import InviteForm, MemberForm, PreferencesForm, SetPasswordForm, TeamForm
 from accounts.http import person as me
 from accounts.models import User
@@ -97,6 +98,11 @@ def password_set(request: HttpRequest, link: str) -> HttpResponse:
         login(request, user, backend="django.contrib.auth.backends.ModelBackend")
         return redirect("/")
     return render(request, "accounts/password_set.html", {"form": form, "person": person})
+
+
+def closed(request: HttpRequest, **kwargs: object) -> HttpResponse:
+    """Doors of allauth that do not exist here: people are invited, and who is locked out gets a new link."""
+    raise NotFound("There is no such page. An admin can give you a new link to set your password.")
 
 
 @login_required

@@ -1,8 +1,9 @@
 """All addresses."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
+from accounts.views import closed
 from approvals import api
 from config import views
 
@@ -12,6 +13,7 @@ urlpatterns = [
     path(".well-known/jwks.json", api.jwks),
     path("api/", include("approvals.api_urls")),
     path("welcome/<str:token>/", views.welcome, name="welcome"),
+    re_path(r"^account/(?:email|confirm-email|password/reset|password/set|signup)/", closed),
     path("account/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
     path("", include("approvals.urls")),

@@ -7,6 +7,7 @@ another link makes it worthless, and so does the end of its three days."""
 from django.contrib.auth.models import Permission
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 
@@ -48,9 +49,8 @@ def invite(
 
 def issue_link(*, person_id: int, actor: User) -> tuple[User, str]:
     """A new link to set a password. The old password and every earlier link stop working, all sessions end."""
-    permissions.check_is_admin(actor)
     with transaction.atomic(durable=True):
-        person = locked(person_id)
+        person = locked_by_admin(person_id, actor)
         if not person.is_active:
             raise Conflict("This person is deactivated; reactivate first.")
         if person.pk == actor.pk:
@@ -74,7 +74,7 @@ def set_password(*, link: str, password: str) -> User:
     """Use the link up. Two uses at once: the second finds the password changed."""
     with transaction.atomic(durable=True):
         found = person_behind(link)
-        person = locked(found.pk) if found else None
+        person = _locked(found.pk) if found else None
         if person is None or person_behind(link) is None:
             raise NotAllowed("This link was used or is too old. Ask an admin for a new one.")
         person.set_password(password)
@@ -85,9 +85,8 @@ def set_password(*, link: str, password: str) -> User:
 
 def change(*, person_id: int, actor: User, name: str, is_admin: bool, is_auditor: bool) -> User:
     """Change a person's name and roles. The last admin stays one, and nobody takes the role from himself."""
-    permissions.check_is_admin(actor)
     with transaction.atomic(durable=True):
-        person = locked(person_id)
+        person = locked_by_admin(person_id, actor)
         before = _facts(person)
         if person.is_superuser and not is_admin:
             check_not_last_admin(person, actor)
@@ -123,9 +122,8 @@ def shut_out(person: User, *, actor: User) -> None:
 
 def reactivate(*, person_id: int, actor: User) -> tuple[User, str]:
     """Let a person in again, with the rights and teams of before and by a new link only."""
-    permissions.check_is_admin(actor)
     with transaction.atomic(durable=True):
-        person = locked(person_id)
+        person = locked_by_admin(person_id, actor)
         if person.is_active:
             raise Conflict("This person is active already.")
         person.is_active = True
@@ -142,20 +140,31 @@ def reactivate(*, person_id: int, actor: User) -> tuple[User, str]:
 
 
 def check_not_last_admin(person: User, actor: User) -> None:
-    """An installation keeps an admin. Locks all admins, so that two cannot remove each other at once."""
+    """An installation keeps an admin. All admins are locked by `locked_by_admin`, so the count stays true."""
     if person.pk == actor.pk:
         raise NotAllowed("Another admin has to do this to you.")
-    admins = User.objects.select_for_update(no_key=True).filter(is_superuser=True, is_active=True)
-    if person.is_superuser and not [one for one in admins.order_by("pk") if one.pk != person.pk]:
+    others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=person.pk)
+    if person.is_superuser and not others.exists():
         raise Conflict("This is the last admin. Make somebody else an admin first.")
 
 
-def locked(person_id: int) -> User:
-    """The person under a row lock. Raises `NotFound`."""
-    person = User.objects.select_for_update(of=("self",), no_key=True).filter(pk=person_id).first()
-    if person is None:
+def locked_by_admin(person_id: int, actor: User) -> User:
+    """The person under a row lock, together with all admins, in one order: two admins who remove each other at once
+    come one after the other, and the second is none any more. Raises `NotFound`, `NotAllowed`."""
+    rows = {
+        user.pk: user
+        for user in User.objects.select_for_update(of=("self",), no_key=True)
+        .filter(Q(pk=person_id) | Q(is_superuser=True, is_active=True))
+        .order_by("pk")
+    }
+    permissions.check_is_admin(rows.get(actor.pk))
+    if person_id not in rows:
         raise NotFound("There is no such person.")
-    return person
+    return rows[person_id]
+
+
+def _locked(person_id: int) -> User:
+    return User.objects.select_for_update(of=("self",), no_key=True).get(pk=person_id)
 
 
 def _link(person: User) -> str:

@@ -28,7 +28,7 @@ def deactivate(*, person_id: int, actor: User) -> User:
                 target=Target("proposal", str(proposal.pk)),
                 detail={"why": "the reviewer was deactivated"},
             )
-        person = people.locked(person_id)
+        person = people.locked_by_admin(person_id, actor)
         if person.is_active:
             people.shut_out(person, actor=actor)
     return person

@@ -37,11 +37,12 @@ def _agent_page(
     request: HttpRequest, found: Agent, *, stop_form: StopForm | None = None, status: int = 200
 ) -> HttpResponse:
     mandates = overview.mandate_lines(found)
+    figures = overview.figures([found.pk])[found.pk]
     may_manage = permissions.can_manage(me(request), found)
     context = {
         "agent": found,
         "may_manage": may_manage,
-        "figures": overview.figures([found.pk])[found.pk],
+        "figures": figures,
         "mandates": mandates,
         "may_add_mandate": may_manage and agents.without_mandate(found).exists(),
         "tier_changes": agents.tier_changes(found),
@@ -49,7 +50,7 @@ def _agent_page(
         "managers": agents.managers(found),
         "manager_form": ManagerForm() if may_manage else None,
         "proposals": selectors.recent_for(me(request), agent=found, limit=15),
-        "stopping": overview.stopping(found),
+        "stopping": overview.stopping(found, figures),
         "stop_form": stop_form or StopForm(),
         "events": trail.latest_about(
             [

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.contrib.auth.models import Group
+from django.core import mail
 from django.test import Client
 
 from accounts.models import User
@@ -229,3 +230,25 @@ def test_made_up_theme_is_refused() -> None:
 
     user.refresh_from_db()
     assert user.preferences == {}
+
+
+@pytest.mark.parametrize(
+    "address", ["email/", "password/reset/", "password/set/", "signup/", "confirm-email/"]
+)
+def test_doors_of_the_sign_in_library_that_nobody_needs_are_shut(address: str) -> None:
+    user = person()
+    for client in (Client(), signed_in(user)):
+        assert client.get(f"/account/{address}").status_code == 404
+        assert client.post(f"/account/{address}", {"email": user.email}).status_code == 404
+    assert mail.outbox == []
+
+
+def test_changed_password_leaves_an_event() -> None:
+    user = person()
+    words = {"oldpassword": "a long password", "password1": PASSWORD, "password2": PASSWORD}
+
+    signed_in(user).post("/account/password/change/", words)
+
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+    assert kinds_about(user)[-1] == "person.password_set"
