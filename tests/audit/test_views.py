@@ -163,3 +163,16 @@ def test_every_kind_has_words() -> None:
 )
 def test_events_read_as_sentences(kind: str, content: dict[str, object], words_for_it: str) -> None:
     assert words.phrase(kind, content) == words_for_it
+
+
+def test_hidden_characters_of_an_agent_are_shown_on_its_page() -> None:
+    the = desk()
+    proposal = the.propose({"order_id": "A-1\u202e1", "amount": 5})
+    client = Client()
+    client.force_login(admin())
+
+    page = client.get(f"/agents/{the.agent.slug}/").content.decode()
+
+    assert str(proposal.pk) in page
+    assert "\u202e" not in page
+    assert "U+202E" in page
