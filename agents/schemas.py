@@ -13,6 +13,8 @@ import msgspec
 import rfc8785
 from jsonschema_rs import Draft202012Validator
 
+from agents import strict_json
+
 MAX_ERRORS = 20
 MAX_MESSAGE = 300
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -37,9 +39,10 @@ def check(schema: Any) -> None:
             f'"$schema" must be {DIALECT} or absent: no other dialect is read, and none is fetched'
         )
     try:
+        strict_json.check_strings(schema)
         rfc8785.dumps(schema)
-    except rfc8785.CanonicalizationError as error:
-        raise ValueError(f"the schema has a value that JSON cannot carry exactly: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"the schema has a value that cannot be stored exactly: {error}") from error
     try:
         jsonschema_rs.meta.validate(schema | {"$schema": DIALECT})
         _compiled(_key(schema))

@@ -35,6 +35,11 @@ def loads(data: bytes) -> Any:
     return value
 
 
+def check_strings(value: Any) -> None:
+    """Raise `NotStrictJson` for NUL, lone surrogates and too deep nesting in a value that did not come through here."""
+    _check(value, escapes=True)
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):

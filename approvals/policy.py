@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import cel
+import rfc8785
 
+from agents import strict_json
 from agents.autonomy import Tier
 
 MAX_EXPRESSION = 500
@@ -59,6 +61,11 @@ def compile_rules(rules: Any) -> list[Rule]:
         raise ValueError("rules must be a list")
     if len(rules) > MAX_RULES:
         raise ValueError(f"a policy has at most {MAX_RULES} rules, this one has {len(rules)}")
+    try:
+        strict_json.check_strings(rules)
+        rfc8785.dumps(rules)
+    except ValueError as error:
+        raise ValueError(f"the rules have a value that cannot be stored exactly: {error}") from error
     compiled: list[Rule] = []
     for position, rule in enumerate(rules, 1):
         if not isinstance(rule, Mapping):

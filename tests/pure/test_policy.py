@@ -51,6 +51,12 @@ def context(**args: Any) -> dict[str, Any]:
         ([rule(cap=None, review={"queue": 5})], "queue"),
         ([rule(cap=None, review={"who": "me"})], "review takes"),
         ([rule(unless="x")], "unless"),
+        ([rule(note=2**53)], "exactly"),
+        ([rule(note=float("nan"))], "exactly"),
+        ([rule(note="a\x00b")], "NUL"),
+        ([rule(cap=None, deny="No.\x00")], "NUL"),
+        ([rule(when="args.a == '\x00'")], "NUL"),
+        ([rule(note="\ud800")], "exactly"),
     ],
     ids=lambda value: str(value)[:60],
 )

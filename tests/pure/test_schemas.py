@@ -83,6 +83,8 @@ def test_no_schema_is_ever_fetched(visited: list[str], part: dict[str, Any]) -> 
         {"type": "object", "properties": {"a": {"maximum": float("nan")}}},
         {"type": "object", "properties": {"a": {"const": "\ud800"}}},
         {"type": "object", "required": "a"},
+        {"type": "object", "description": "a\x00b"},
+        {"type": "object", "properties": {"a\x00": {}}},
     ],
     ids=str,
 )
@@ -98,6 +100,8 @@ def test_check_refuses_with_a_sentence(schema: Any) -> None:
         {"type": "object"},
         {"type": "object", "$schema": "https://json-schema.org/draft/2020-12/schema"},
         {"type": "object", "$ref": "#"},
+        {"type": "object", "properties": {"a": {"pattern": "^[^\\u0000-\\u001f]*$"}}},
+        {"type": "object", "properties": {"a": {"maximum": 1e300}}},
         {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"$ref": "#/$defs/a"}}},
     ],
     ids=str,
