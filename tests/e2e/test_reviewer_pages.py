@@ -12,9 +12,10 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from accounts.models import User
 from agents.autonomy import Tier
 from approvals.models import Proposal, Verdict
+from approvals.services import set_up
 from approvals.services.amend import revise
 from tests import browser
-from tests.factories import Desk, desk, person
+from tests.factories import Desk, admin, desk, person
 from tests.live import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -252,6 +253,7 @@ def test_pages_fit_and_pass_axe(chrome: Browser, url: str, theme: str, size: dic
     revise(proposal_id=returned.pk, agent=the.agent, arguments={"order_id": "B", "amount": 9}, reply="Sorry")
     watching = desk(tier=Tier.ON_THE_LOOP)
     scheduled = watching.propose()
+    set_up.assign_reviewer(queue_slug=watching.queue.slug, to=the.reviewer, actor=admin())
     context = signed_in(chrome, url, the.reviewer, viewport=size, color_scheme=theme)
     page, complaints = watched(context)
     found = {}
@@ -269,7 +271,8 @@ def test_pages_fit_and_pass_axe(chrome: Browser, url: str, theme: str, size: dic
         "/account/logout/",
         "/nowhere/",
     ):
-        page.goto(address)
+        answer = page.goto(address)
+        assert answer is not None and answer.status == (404 if address == "/nowhere/" else 200), address
         found[address] = faults(page, f"{address}-{theme}-{size['width']}")
     guest, _ = watched(chrome.new_context(base_url=url, viewport=size, color_scheme=theme))  # type: ignore[arg-type]
     guest.goto("/account/login/")
