@@ -9,7 +9,7 @@ from django.test import Client
 from guardian.shortcuts import assign_perm
 
 from accounts.models import User
-from agents.services import assign_owners, credentials
+from agents.services import assign_owners, credentials, register
 from approvals.models import Claim, Proposal, Verdict, Vote
 from approvals.services import set_up
 from audit.models import AuditEvent
@@ -38,8 +38,12 @@ def send(user: User | None, proposal: Proposal, verb: str, **data: Any) -> int:
 
 
 def owner(the: Desk) -> User:
-    set_up.assign_reviewer(queue_slug=the.queue.slug, to=the.agent.owner, actor=admin())
-    return the.agent.owner
+    """One who owns the agent and has registered nothing, so that only the ownership stands in the way."""
+    one = reviewer(the.queue)
+    register.change(
+        agent_id=the.agent.pk, actor=admin(), name="A", purpose="", version="1", team=None, owner=one
+    )
+    return one
 
 
 def registrar(the: Desk) -> User:
