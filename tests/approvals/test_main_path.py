@@ -1,5 +1,7 @@
 """The main job over HTTP: propose, decide, redeem, report."""
 
+from decimal import Decimal
+
 import pytest
 from django.test import Client
 
@@ -59,4 +61,5 @@ def test_main_path_from_post_to_outcome(client: Client) -> None:
         ("proposal.executing", 3),
         ("proposal.succeeded", 4),
     ]
-    assert list(Evidence.objects.values_list("verdict", "loss", "probability")) == [("approve", 0, 1.0)]
+    [evidence] = Evidence.objects.all()
+    assert (evidence.verdict, evidence.loss, evidence.probability) == ("approve", Decimal(0), 1.0)
