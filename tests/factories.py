@@ -119,7 +119,9 @@ class Desk:
     def propose(self, arguments: dict[str, Any] | None = None, *, key: str = "", **extra: Any) -> Proposal:
         """A proposal through the use case."""
         request = ProposeRequest(
-            action_type=self.action_type.name, arguments=ARGUMENTS if arguments is None else arguments, **extra
+            action_type=self.action_type.name,
+            arguments=ARGUMENTS if arguments is None else arguments,
+            **extra,
         )
         submitted = submit(
             token_hash=token_digest(self.token),
