@@ -10,9 +10,8 @@ from django.urls import reverse
 
 from accounts.exceptions import DomainError
 from accounts.models import User
-from approvals import selectors
+from approvals import differences, selectors
 from approvals.sheet import Change
-from approvals.views import page
 
 register = template.Library()
 
@@ -43,5 +42,5 @@ def what_changed(context: Context) -> Stale | None:
     return Stale(
         url=f"{url}?since={number}" if number else url,
         state=str(proposal.get_state_display()).lower(),
-        changes=page.changes_since(proposal, number),
+        changes=differences.since(proposal, number),
     )

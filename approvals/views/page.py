@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import mismatch, permissions, sheet, untrusted
+from approvals import differences, mismatch, permissions, sheet, untrusted
 from approvals.forms import ApproveForm, ReasonForm, ReturnForm, SeenForm
 from approvals.models import Decision, Proposal, Revision, Verdict, Vote
 from approvals.sheet import Change, Entry, Money
@@ -73,21 +73,6 @@ def hints(proposal: Proposal, revision: Revision) -> list[str]:
     )
 
 
-def changes_between(proposal: Proposal, before: Revision, after: Revision) -> list[Change]:
-    kind = proposal.action_type
-    return sheet.changes(
-        kind.schema, sheet.parse(before.canonical), sheet.parse(after.canonical), material=kind.material
-    )
-
-
-def changes_since(proposal: Proposal, number: int) -> list[Change]:
-    """What has changed in the arguments since a revision that somebody looked at."""
-    revisions = {revision.number: revision for revision in proposal.revisions.all()}
-    if number not in revisions or number >= proposal.revision:
-        return []
-    return changes_between(proposal, revisions[number], revisions[proposal.revision])
-
-
 def state_before(proposal: Proposal) -> list[tuple[str, str, str]]:
     """The agent's account of the present state beside what its arguments would make of it: name, before, after."""
     if not isinstance(proposal.current_state, dict):
@@ -116,7 +101,7 @@ def history(proposal: Proposal) -> list[Moment]:
         changes: list[Change] = []
         reply = ""
         if isinstance(number, int) and number > seen and {number, seen} <= revisions.keys():
-            changes = changes_between(proposal, revisions[seen], revisions[number])
+            changes = differences.between(proposal, revisions[seen], revisions[number])
             reply = revisions[number].reply
             seen = number
         moments.append(Moment(event, changes, reply))
@@ -185,6 +170,6 @@ def context_of(
         "is_mine": proposal.is_claimed and proposal.claimed_by_id == me.pk,
         "held_by_other": proposal.is_claimed and proposal.claimed_by_id != me.pk,
         "since": int(since) if re.fullmatch(r"\d{1,6}", since) else None,
-        "changes": changes_since(proposal, int(since)) if re.fullmatch(r"\d{1,6}", since) else [],
+        "changes": differences.since(proposal, int(since)) if re.fullmatch(r"\d{1,6}", since) else [],
         "now": timezone.now(),
     }

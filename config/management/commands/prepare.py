@@ -13,7 +13,9 @@ from config import static
 
 
 class Command(BaseCommand):
-    help = "Migrate, collect static files, fill the demo in demo mode, and print the first admin's link as JSON."
+    help = (
+        "Migrate, collect static files, fill the demo in demo mode, and print the first admin's link as JSON."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
