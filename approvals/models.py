@@ -183,6 +183,7 @@ class Proposal(models.Model):
             models.Index(fields=["agent", "action_type", "created_at"], name="proposal_by_mandate"),
             models.Index(fields=["agent", "id"], name="proposal_by_agent"),
             models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="proposal_children"),
+            models.Index(fields=["agent"], condition=Q(state="unknown"), name="proposal_unknown"),
         ]
 
     def __str__(self) -> str:
