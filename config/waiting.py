@@ -37,6 +37,12 @@ class Hub:
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._listener: asyncio.Task[None] | None = None
+        self.is_draining = False
+
+    def drain(self) -> None:
+        """Answer everybody now with the present state: the process is about to stop, another one will be asked."""
+        self.is_draining = True
+        self._wake_all()
 
     def subscribe(self, proposal_id: str) -> asyncio.Event:
         """An event that is set when the proposal may have changed."""
@@ -58,6 +64,7 @@ class Hub:
             with suppress(asyncio.CancelledError):
                 await self._listener
             self._listener = None
+        self.is_draining = False
 
     async def _listen(self) -> None:
         while True:
@@ -159,7 +166,7 @@ async def _wait(
             version, is_open, content = await loop.run_in_executor(_readers, _read, proposal_id, token_hash)
             news = not is_open if after is None else version > after
             left = deadline - loop.time()
-            if news or left <= 0:
+            if news or left <= 0 or hub.is_draining:
                 return HttpResponse(content, content_type="application/json")
             woken = asyncio.create_task(changed.wait())
             await asyncio.wait({woken, gone}, timeout=left, return_when=asyncio.FIRST_COMPLETED)

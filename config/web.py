@@ -8,21 +8,31 @@ import sys
 
 import uvicorn
 
+from config import asgi, waiting
+
 GRACE = 5
 """Seconds that requests under way have when the process is told to stop."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which lets waiting agents go with an answer instead of cutting them off when it stops."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        waiting.hub.drain()
+        await super().shutdown(sockets)
 
 
 def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
     config = uvicorn.Config(
-        "config.asgi:application",
+        asgi.application,
         access_log=False,
         server_header=False,
         ws="none",
         timeout_graceful_shutdown=GRACE,
         log_level="info",
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

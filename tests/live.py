@@ -1,5 +1,6 @@
 """The whole application on a real port, in a thread of the test process, against the test database."""
 
+import gc
 import socket
 import threading
 import time
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from config.asgi import application
+from config.web import Server
 
 
 @contextmanager
@@ -16,9 +18,7 @@ def serving() -> Iterator[str]:
     """Yield the address of a running server; it stops, and lets its connections go, at the end."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(application, log_level="warning", ws="none", timeout_graceful_shutdown=5)
-    )
+    server = Server(uvicorn.Config(application, log_level="warning", ws="none", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20
@@ -31,3 +31,5 @@ def serving() -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(20)
+        listener.close()
+        gc.collect()  # its threads' database connections sit in reference cycles

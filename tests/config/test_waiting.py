@@ -95,3 +95,23 @@ def test_wait_survives_a_lost_listener(url: str) -> None:
     the.decide(proposal, Verdict.APPROVE)
     waiter.join(10)
     assert [answer.json()["status"] for answer in answers] == ["approved"]
+
+
+def test_stopping_server_lets_waiting_agents_go_with_an_answer() -> None:
+    the = desk()
+    proposal = the.propose()
+    answers: list[httpx.Response] = []
+    with serving() as address:
+        waiter = threading.Thread(
+            target=lambda: answers.append(
+                httpx.get(
+                    f"{address}/api/v1/proposals/{proposal.pk}?wait=30", headers=the.headers, timeout=40
+                )
+            )
+        )
+        waiter.start()
+        time.sleep(1)
+        begun = time.monotonic()
+    waiter.join(10)
+    assert [(answer.status_code, answer.json()["status"]) for answer in answers] == [(200, "pending")]
+    assert time.monotonic() - begun < 10
