@@ -184,11 +184,8 @@ class _Check:
                 fault(
                     path + "/amount", "an amount needs a currency: add currency: EUR or currency_pointer: /…"
                 )
-        if "currency_pointer" in item:
-            if "currency" in item:
-                fault(path + "/currency_pointer", "give currency or currency_pointer, not both")
-            if _schema_at(schema, item["currency_pointer"]) is pointers.MISSING:
-                fault(path + "/currency_pointer", f"{item['currency_pointer']} names nothing in the schema")
+        if "currency_pointer" in item and _schema_at(schema, item["currency_pointer"]) is pointers.MISSING:
+            fault(path + "/currency_pointer", f"{item['currency_pointer']} names nothing in the schema")
         if item.get("reversible_by") == item["name"]:
             fault(path + "/reversible_by", "an action type cannot undo itself")
 

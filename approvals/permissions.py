@@ -93,6 +93,15 @@ def check_can_see(user: User, proposal: Proposal) -> None:
     raise NotFound("There is no such proposal, or it is not for you to see.")
 
 
+def can_see(user: User, proposal: Proposal) -> bool:
+    """Whether `check_can_see` would let this person pass."""
+    try:
+        check_can_see(user, proposal)
+    except NotFound:
+        return False
+    return True
+
+
 def check_can_settle(user: User, proposal: Proposal) -> None:
     """Who answers for the action says what became of it: reviewers of its queue and the agent's managers.
 

@@ -135,14 +135,9 @@ def limit_reasons(facts: Facts) -> list[Reason]:
         reasons.append(
             Reason("limit_amount", "", "The mandate limits amounts and this one has none that can be read.")
         )
-    if has_amounts and facts.amount is not None and limits.currency and facts.currency != limits.currency:
-        reasons.append(
-            Reason(
-                "limit_currency",
-                "",
-                f"The limits are in {limits.currency}, the amount is in {facts.currency or 'no known currency'}.",
-            )
-        )
+    if has_amounts and facts.amount is not None and facts.currency != limits.currency:
+        words = f"The limits are in {limits.currency or 'no currency'}, the amount is in {facts.currency or 'none'}."
+        reasons.append(Reason("limit_currency", "", words))
     size = abs(facts.amount or Decimal(0))
     if limits.max_amount is not None and size > limits.max_amount:
         reasons.append(Reason("limit_amount", "", f"More than the mandate's {limits.max_amount} per action."))

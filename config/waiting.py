@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 MAX_WAIT = 60.0
 READERS = 4
 RETRY = 1.0
+CHECK = 15.0
+"""Seconds between two proofs that the listening connection still lives."""
 _PATH = re.compile(r"/api/v1/proposals/([0-9a-fA-F-]{36})\Z")
 
 
@@ -70,7 +72,7 @@ class Hub:
         while True:
             try:
                 await self._hear()
-            except (psycopg.Error, OSError) as error:
+            except (psycopg.Error, OSError, TimeoutError) as error:
                 log.warning("listener_lost", error=str(error)[:200])
             await asyncio.sleep(RETRY)
 
@@ -79,9 +81,13 @@ class Hub:
         async with listener:
             await listener.execute(f'LISTEN "{CHANNEL}"')
             self._wake_all()
-            async for notice in listener.notifies():
-                for event in self._waiting.get(notice.payload.split(" ")[0], ()):
-                    event.set()
+            while True:
+                async for notice in listener.notifies(timeout=CHECK):
+                    for event in self._waiting.get(notice.payload.split(" ")[0], ()):
+                        event.set()
+                await asyncio.wait_for(
+                    listener.execute("SELECT 1"), CHECK
+                )  # a half-dead connection is found out
 
     def _wake_all(self) -> None:
         for events in self._waiting.values():

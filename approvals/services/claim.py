@@ -46,18 +46,18 @@ def claim_next(*, reviewer: User, queue_id: int | None = None) -> Proposal:
         candidates = selectors.waiting_ids(reviewer=reviewer, queue_ids=queue_ids, limit=_CANDIDATES)
         if not candidates:
             break
-        taken = _take_first_free(candidates, reviewer)
+        taken = _take_first_free(candidates, queue_ids, reviewer)
         if taken is not None:
             return taken
     raise NothingToClaim("Nothing is waiting for you right now.")
 
 
-def _take_first_free(candidates: list[UUID], reviewer: User) -> Proposal | None:
+def _take_first_free(candidates: list[UUID], queue_ids: list[int], reviewer: User) -> Proposal | None:
     with transaction.atomic(durable=True):
         proposal = (
             Proposal.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
             .select_related("queue", "agent", "action_type")
-            .filter(pk__in=candidates, state=State.PENDING, claimed_by=None)
+            .filter(pk__in=candidates, queue__in=queue_ids, state=State.PENDING, claimed_by=None)
             .order_by("priority", "due_at", "pk")
             .first()
         )

@@ -10,7 +10,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.http import person
-from approvals import edit_form, selectors
+from accounts.models import User
+from approvals import edit_form, permissions, selectors
 from approvals.edit_form import EditForm
 from approvals.forms import ApproveForm, ReasonForm, ReturnForm, SeenForm
 from approvals.models import Proposal, Verdict
@@ -132,7 +133,7 @@ def proposal_edit(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
                 proposal_id=proposal_id, reviewer=person(request), ballot=_edit_ballot(request, form)
             )
             _tell(request, decided)
-            return redirect("approvals:proposal", proposal_id=proposal_id)
+            return _after_edit(person(request), decided)
         status = 422
     context = {
         "proposal": found,
@@ -147,6 +148,13 @@ def proposal_edit(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
         },
     }
     return render(request, "approvals/edit.html", context, status=status)
+
+
+def _after_edit(editor: User, decided: Decided) -> HttpResponse:
+    """The proposal, or the editor's queues where the policy has sent it out of his sight."""
+    if permissions.can_see(editor, decided.proposal):
+        return redirect("approvals:proposal", proposal_id=decided.proposal.pk)
+    return redirect("approvals:queue_list")
 
 
 def _edit_ballot(request: HttpRequest, form: EditForm) -> Ballot:

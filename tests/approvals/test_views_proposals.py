@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from agents.autonomy import Tier
 from approvals.models import Claim, Decision, Proposal, Verdict, Vote
 from approvals.services.amend import revise
-from tests.factories import desk, queue, reviewer
+from tests.factories import desk, policy, queue, reviewer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -108,6 +108,19 @@ def test_edit_makes_a_revision_and_approves_it() -> None:
     assert "Approved with edits" in done.content.decode()
     now = Proposal.objects.get(pk=proposal.pk)
     assert now.current_revision.arguments == {"order_id": "A-1001", "amount": 40, "reason": "late"}
+
+
+def test_edit_that_moves_the_proposal_out_of_sight_leads_to_the_queues() -> None:
+    the = desk()
+    other = queue()
+    policy([{"name": "large", "when": "amount > 100", "review": {"queue": other.slug}}], the.queue)
+    proposal = the.propose()
+    client = signed_in(the.reviewer)
+    data = {**seen(proposal), "v:/order_id": "A-1001", "v:/amount": "500", "v:/reason": '"damaged"'}
+    done = client.post(f"/proposals/{proposal.pk}/edit/", data, follow=True)
+    assert (done.status_code, done.redirect_chain) == (200, [("/queues/", 302)])
+    moved = Proposal.objects.get(pk=proposal.pk)
+    assert (moved.queue, moved.state, moved.revision) == (other, "pending", 2)
 
 
 def test_edit_with_a_fault_keeps_what_was_typed_and_says_where() -> None:

@@ -1,5 +1,6 @@
 """Routing: total, safe by default. Only an earned tier, uncapped and within every limit, passes without a person."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -82,6 +83,7 @@ HIGH = {"tier": OUT}
         ({"limits": limits(max_amount=Decimal(10)), "amount": None, **HIGH}, PENDING, IN, "limit_amount"),
         ({"limits": limits(max_amount=Decimal(99)), "currency": "KWD", **HIGH}, PENDING, IN, "limit_currency"),
         ({"limits": limits(max_amount=Decimal(99)), "currency": "", **HIGH}, PENDING, IN, "limit_currency"),
+        ({"limits": replace(limits(max_amount=Decimal(99)), currency=""), **HIGH}, PENDING, IN, "limit_currency"),
         ({"limits": limits(window_count=3), "usage": Usage(3, Decimal(0)), **HIGH}, PENDING, IN, "limit_window_count"),
         ({"limits": limits(window_count=3), "usage": Usage(2, Decimal(0)), **HIGH}, APPROVED, OUT, "tier"),
         ({"limits": limits(window_count=0), "usage": Usage(0, Decimal(0)), **HIGH}, PENDING, IN, "limit_window_count"),
