@@ -221,7 +221,7 @@ def cancel_order(m: Moment) -> Case:
         "customer_request": m.pick(
             "Please cancel my order, I found it cheaper.",
             "Stop! I ordered the wrong size. Can you still cancel?",
-            "We are moving later than planned, please cancel the order for now.",
+            "We are moving later than planned, please cancel the order.",
         ),
         "out_of_stock": "When will you ship? It has been a while.",
         "payment_failed": "My bank refused the payment, what happens to the order?",
