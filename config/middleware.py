@@ -84,18 +84,19 @@ def is_for_agents(request: HttpRequest) -> bool:
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
-    """503 while the database cannot be reached; nothing was done, the same request may be sent again."""
+    """503 while the database cannot be reached. Where it died at the commit nobody knows what was done, so the answer
+    does not pretend to; every request may be sent again and counts once."""
     if is_for_agents(request):
         return http.problem(
             status=503,
             code="unavailable",
             title="Not available right now",
-            detail="The database cannot be reached. Nothing was stored; send the same request again.",
+            detail="The database cannot be reached. Send the same request again: if it was carried out, it counts once.",
             retry_after=2,
         )
     return HttpResponse(
         "<!doctype html><title>Not available</title><h1>Countersign cannot reach its database</h1>"
-        "<p>Nothing was lost and nothing was done. Try again in a moment.</p>",
+        "<p>What you just sent may have been done or not. Go back in a moment and look; sending it again counts once.</p>",
         status=503,
         headers={"Retry-After": "2"},
     )

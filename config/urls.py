@@ -21,5 +21,6 @@ urlpatterns = [
     path("", include("audit.urls")),
     path("", include("accounts.urls")),
 ]
+handler400 = "config.views.bad_request"
 handler404 = "config.views.not_found"
 handler500 = "config.views.server_error"

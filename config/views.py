@@ -7,6 +7,7 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
@@ -82,6 +83,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
             detail="Something went wrong here. Send the same request again; if it persists, tell the operators.",
         )
     return render(request, "500.html", status=500)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400, or 503 where a session could not be saved because the database went away after the work was done."""
+    if isinstance(exception, SessionInterrupted):
+        return unavailable(request)
+    return render(request, "400.html", status=400)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
