@@ -91,12 +91,13 @@ def unavailable(request: HttpRequest) -> HttpResponse:
             status=503,
             code="unavailable",
             title="Not available right now",
-            detail="The database cannot be reached. Send the same request again: if it was carried out, it counts once.",
+            detail="The database cannot be reached. Send the same request again; it counts once.",
             retry_after=2,
         )
     return HttpResponse(
         "<!doctype html><title>Not available</title><h1>Countersign cannot reach its database</h1>"
-        "<p>What you just sent may have been done or not. Go back in a moment and look; sending it again counts once.</p>",
+        "<p>What you just sent may have been done or not. Go back in a moment and look; "
+        "sending it again counts once.</p>",
         status=503,
         headers={"Retry-After": "2"},
     )
