@@ -16,6 +16,7 @@ from approvals.exceptions import WrongState
 from approvals.models import Outcome, Proposal
 from approvals.requests import OutcomeRequest
 from approvals.states import State
+from audit.events import Actor
 
 _STATE = {"succeeded": State.SUCCEEDED, "failed": State.FAILED, "unknown": State.UNKNOWN}
 
@@ -49,6 +50,7 @@ def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Propo
             at=now,
             detail={"status": request.status, "external_id": request.external_id},
         )
+        _roll_back_parent(proposal, actor=agent.actor(), at=now)
     return proposal
 
 
@@ -72,7 +74,18 @@ def settle(*, proposal_id: UUID, person: User, status: str, note: str) -> Propos
             proposal, _STATE[status], actor=person.actor(), at=now, detail={"status": status, "note": note}
         )
         Outcome.objects.filter(proposal=proposal).update(status=status, settled_by=person, reported_at=now)
+        _roll_back_parent(proposal, actor=person.actor(), at=now)
     return proposal
+
+
+def _roll_back_parent(proposal: Proposal, *, actor: Actor, at: datetime) -> None:
+    """A step: what its action type's `reversible_by` has undone, as the parent's compensation, is rolled back."""
+    if proposal.state != State.SUCCEEDED or proposal.parent_id is None:
+        return
+    parent = transitions.locked(proposal.parent_id)
+    undoes = parent.action_type.reversible_by_id == proposal.action_type_id
+    if undoes and parent.state == State.SUCCEEDED:
+        transitions.apply(parent, State.ROLLED_BACK, actor=actor, at=at, detail={"by": str(proposal.pk)})
 
 
 def _in_utc(time: datetime | None) -> datetime | None:
