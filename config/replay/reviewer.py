@@ -67,7 +67,7 @@ class Reviewer:
     async def _edit(self, record: Record, path: str) -> bool:
         """Open the edit form, bring every list to its length, fill in what differs, send it."""
         assert record.expected is not None
-        page = await self._browser.get(f"{path}edit/")
+        page = await self._browser.get(f"{path}edit/?folds=open")
         if page.status_code in (403, 409) or page.url.path != f"{path}edit/":
             return False
         for _ in range(_MOST_ROWS):
