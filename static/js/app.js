@@ -105,7 +105,8 @@
     toast("Countersign cannot be reached. What you sent may not have arrived; reload before you decide again.", "error");
   });
 
-  document.addEventListener("htmx:afterSettle", (event) => {
+  // The focus moves in the swap itself, never later: what the reviewer has begun to write in keeps it.
+  document.addEventListener("htmx:afterSwap", (event) => {
     refreshTimes();
     const main = document.getElementById("main");
     const refusal = document.getElementById("refusal");
@@ -114,11 +115,24 @@
       return;
     }
     if (!main || event.detail.target.id !== "main") return;
+    arriving();
     const wanted = main.querySelector("[data-focus]") || main.querySelector("h1") || main;
     wanted.focus({ preventScroll: wanted.tagName === "H1" || wanted === main });
     const word = main.querySelector("#messages .notice");
     if (word) say(word.textContent.trim());
   });
+
+  // Nobody can mean a page that was not painted when he pressed the key: until then, keys rest (keys.js).
+  let shownAt = 0;
+
+  function arriving() {
+    shownAt = Infinity;
+    document.documentElement.classList.add("is-arriving");
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      shownAt = performance.now();
+      document.documentElement.classList.remove("is-arriving");
+    }));
+  }
 
   // Fragments that ask to be announced (news about a list, a changed proposal).
   document.addEventListener("htmx:afterSwap", (event) => {
@@ -135,5 +149,5 @@
   });
 
   refreshTimes();
-  window.countersign = { say, toast };
+  window.countersign = { say, toast, wasShown: (event) => event.timeStamp > shownAt };
 })();

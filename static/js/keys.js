@@ -74,11 +74,16 @@
       document.getElementById("keys")?.showModal();
       return;
     }
-    if (!/^[a-z]$/.test(event.key)) return;
+    if (!/^[a-z]$/.test(event.key) || !window.countersign.wasShown(event)) return;
     const element = document.querySelector(`[data-key="${event.key}"]`);
-    if (element) {
-      event.preventDefault();
-      use(element);
+    if (!element) return;
+    event.preventDefault();
+    const begun = element.dataset.key === "a" && element.closest("#decide")?.querySelector("details[open] summary");
+    if (begun) {
+      window.countersign.say("Another verdict is being written. Close it with Escape before you approve.");
+      begun.focus();
+      return;
     }
+    use(element);
   });
 })();

@@ -63,6 +63,12 @@ def watched(context: BrowserContext) -> tuple[Page, list[str]]:
     return page, complaints
 
 
+def holding(page: Page) -> None:
+    """Wait until the claimed proposal is on screen, as a person does before he presses a key."""
+    expect(page.locator("#lease")).to_contain_text("Yours")
+    page.locator("html:not(.is-arriving)").wait_for(state="attached")
+
+
 def test_main_path_by_keyboard_alone(chrome: Browser, url: str) -> None:
     the = desk()
     for number in range(3):
@@ -79,7 +85,7 @@ def test_main_path_by_keyboard_alone(chrome: Browser, url: str) -> None:
 
     for _ in range(3):
         page.keyboard.press("n")
-        expect(page.locator("#lease")).to_contain_text("Yours")
+        holding(page)
         page.keyboard.press("a")
         expect(page.locator(".stamp__word")).to_have_text("Approved")
     page.keyboard.press("?")
@@ -96,7 +102,7 @@ def test_reject_return_and_edit_by_keyboard(chrome: Browser, url: str) -> None:
     page, complaints = watched(signed_in(chrome, url, the.reviewer, viewport=WIDE))
     page.goto("/queues/")
     page.keyboard.press("n")
-    expect(page.locator("#lease")).to_contain_text("Yours")
+    holding(page)
     page.keyboard.press("r")
     page.keyboard.press("w")  # a key in the list of reasons chooses one and decides nothing
     page.keyboard.press("Tab")
@@ -106,14 +112,14 @@ def test_reject_return_and_edit_by_keyboard(chrome: Browser, url: str) -> None:
     expect(page.locator(".stamp")).to_contain_text("anqerx is text here")
 
     page.keyboard.press("n")
-    expect(page.locator("#lease")).to_contain_text("Yours")
+    holding(page)
     page.keyboard.press("q")
     page.keyboard.type("Which order?")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".stamp__word")).to_have_text("Returned with a question")
 
     page.keyboard.press("n")
-    expect(page.locator("#lease")).to_contain_text("Yours")
+    holding(page)
     page.keyboard.press("e")
     page.get_by_label("Amount").fill("4.5")
     page.keyboard.press("Enter")
@@ -121,6 +127,38 @@ def test_reject_return_and_edit_by_keyboard(chrome: Browser, url: str) -> None:
     expect(page.locator(".diff ins")).to_have_text("4.5")
     assert sorted(Proposal.objects.values_list("state", flat=True)) == ["approved", "rejected", "returned"]
     assert complaints == []
+
+
+def test_a_key_pressed_before_the_page_was_painted_decides_nothing(chrome: Browser, url: str) -> None:
+    the = desk()
+    the.propose()
+    page, _ = watched(signed_in(chrome, url, the.reviewer, viewport=WIDE))
+    page.goto("/queues/")
+    page.evaluate("""() => document.addEventListener("htmx:afterSwap", () => document.body.dispatchEvent(
+        new KeyboardEvent("keydown", {key: "a", bubbles: true, cancelable: true})))""")
+    page.keyboard.press("n")
+    holding(page)
+    page.wait_for_timeout(300)
+    assert Proposal.objects.get().state == "pending"
+
+
+def test_the_focus_stays_with_what_is_being_written(chrome: Browser, url: str) -> None:
+    the = desk()
+    the.propose()
+    page, _ = watched(signed_in(chrome, url, the.reviewer, viewport=WIDE))
+    page.goto("/queues/")
+    page.evaluate("""() => document.addEventListener("htmx:afterSwap", () => setTimeout(() => {
+        document.querySelector("[data-key=q]").click();
+        document.querySelector("#decide details[open] textarea").focus();
+    }))""")
+    page.keyboard.press("n")
+    holding(page)
+    page.wait_for_timeout(300)
+    expect(page.locator("#decide details[open] textarea")).to_be_focused()
+    page.get_by_role("heading", level=1).focus()
+    page.keyboard.press("a")  # another verdict has been begun: this key must not approve
+    page.wait_for_timeout(300)
+    assert Proposal.objects.get().state == "pending"
 
 
 def test_main_path_without_javascript(chrome: Browser, url: str) -> None:
