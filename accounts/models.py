@@ -1,10 +1,12 @@
 """People. The e-mail address is the name people sign in with; teams are Django's groups."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.models import PermissionsMixin
+from django.contrib.auth.models import Group, PermissionsMixin
 from django.db import models
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -70,3 +72,47 @@ class SetupToken(models.Model):
 
     def __str__(self) -> str:
         return f"valid until {self.expires_at:%Y-%m-%d %H:%M} UTC"
+
+
+class Calendar(models.Model):
+    """When a team works; due times run only then (accounts/working_time.py reads it).
+
+    `week` maps mon…sun to lists of ["09:00", "17:00"] in `time_zone`; `holidays` are days as "2026-12-25"."""
+
+    name = models.CharField(max_length=120, unique=True)
+    team = models.OneToOneField(Group, models.SET_NULL, null=True, related_name="calendar")
+    time_zone = models.CharField(max_length=64, default="UTC")
+    week = models.JSONField(default=dict)
+    holidays = models.JSONField(default=list, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AbsenceQuerySet(models.QuerySet["Absence"]):
+    def at(self, moment: datetime) -> "AbsenceQuerySet":
+        """Those that hold at this moment."""
+        return self.filter(starts_at__lte=moment, ends_at__gt=moment)
+
+
+class Absence(models.Model):
+    """Somebody is away and names a delegate, who gets what would have come to him.
+
+    It gives the delegate no right; it takes one: he may not judge what the absent person may not (I8)."""
+
+    person = models.ForeignKey(User, models.CASCADE, related_name="absences")
+    delegate = models.ForeignKey(User, models.CASCADE, null=True, related_name="stands_in_for")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    note = models.CharField(max_length=200, blank=True)
+
+    objects: ClassVar[models.Manager["Absence"]] = AbsenceQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="absence_ends_after_start"),
+            models.CheckConstraint(condition=~Q(person=F("delegate")), name="absence_delegate_is_another"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person} until {self.ends_at:%Y-%m-%d %H:%M} UTC"

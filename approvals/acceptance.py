@@ -46,8 +46,8 @@ new AS (
     RETURNING id, digest, created_at
 ),
 revision AS (
-    INSERT INTO approvals_revision (proposal_id, number, canonical, digest, reply, created_at)
-    SELECT id, 1, %(canonical)s, digest, '', created_at FROM new
+    INSERT INTO approvals_revision (proposal_id, number, canonical, digest, reply, created_at, document)
+    SELECT id, 1, %(canonical)s, digest, '', created_at, countersign_words(%(words)s) FROM new
 ),
 event AS (
     INSERT INTO audit_auditevent ({", ".join(_EVENT_COLUMNS)}, salt, commitment)
@@ -72,9 +72,16 @@ def parameters(draft: Draft, authority_number: int) -> dict[str, Any]:
         "salt": event.salt,
         "commitment": event.commitment,
         "canonical": draft.canonical,
+        "words": words_of(proposal, draft.canonical),
         "slot": int.from_bytes(slot, signed=True),
         "authority": authority_number,
     }
+
+
+def words_of(proposal: Proposal, canonical: bytes) -> str:
+    """What full-text search finds a revision by: title, summary, subject and arguments."""
+    subject = f"{proposal.subject_type} {proposal.subject_id}"
+    return f"{proposal.title}\n{proposal.summary}\n{subject}\n{canonical.decode()}"
 
 
 def accept(draft: Draft, authority_number: int) -> Answer:

@@ -10,6 +10,7 @@ _TEXT = {"type": "string", "minLength": 1, "maxLength": 120}
 _LONG = {"type": "string", "maxLength": 2000}
 _POINTER = {"type": "string", "pattern": "^/", "maxLength": 200}
 _MINUTES = {"type": "integer", "minimum": 1, "maximum": 525600}
+_WHOLE = {"type": "integer", "minimum": 0, "maximum": 129600}
 _QUORUM = {"type": "integer", "minimum": 1, "maximum": 9}
 _TIER = {"enum": [str(tier) for tier in LADDER]}
 _AMOUNT = {
@@ -20,13 +21,15 @@ _AMOUNT = {
 }
 
 
-def _object(required: list[str], **properties: Any) -> dict[str, Any]:
+def _object(required: list[str], /, **properties: Any) -> dict[str, Any]:
     return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
 
 
 def _list(items: dict[str, Any], least: int = 0) -> dict[str, Any]:
     return {"type": "array", "items": items, "minItems": least, "maxItems": 500}
 
+
+_STEP = _object(["after"], after=_MINUTES, queue=_SLUG, team=_TEXT)
 
 _QUEUE = _object(
     ["slug", "name"],
@@ -39,6 +42,15 @@ _QUEUE = _object(
     reason_codes=_list(
         _object(["code", "label"], code=_NAME, label=_TEXT, not_agents_fault={"type": "boolean"}),
     ),
+    calendar=_TEXT,
+    due_by_priority=_object([], urgent=_MINUTES, high=_MINUTES, normal=_MINUTES, low=_MINUTES),
+    remind_minutes=_WHOLE,
+    escalation=_list(_STEP),
+    undo_seconds=_WHOLE,
+    bulk_amount=_AMOUNT,
+    view_seconds=_object([], low=_WHOLE, medium=_WHOLE, high=_WHOLE, critical=_WHOLE),
+    reading_rate=_WHOLE,
+    approvals_per_minute=_WHOLE,
 )
 
 _ACTION_TYPE = _object(
@@ -61,6 +73,8 @@ _ACTION_TYPE = _object(
     schema={"type": "object"},
 )
 
+_SEAT = _object(["team", "votes"], team=_TEXT, votes=_QUORUM)
+
 _RULE = {
     "type": "object",
     "required": ["name", "when"],
@@ -68,7 +82,7 @@ _RULE = {
         "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,59}$"},
         "when": {"type": "string", "minLength": 1},
         "note": _LONG,
-        "review": _object([], queue=_SLUG, quorum=_QUORUM, roles=_list(_TEXT)),
+        "review": _object([], queue=_SLUG, quorum=_QUORUM, roles=_list(_TEXT), required=_list(_SEAT)),
         "deny": {"type": "string", "minLength": 1, "maxLength": 300},
         "cap": _TIER,
     },

@@ -38,6 +38,20 @@ class MayNotDecide(NotAllowed):
     title = "You may not decide this"
 
 
+class TooFast(Conflict):
+    """Approved faster than a person can read it, or too many in a minute: pacing of the queue (A40)."""
+
+    code = "too_fast"
+    title = "Read it first"
+
+
+class NotSeen(Conflict):
+    """What cannot be undone, or is critical, is approved only by somebody who had all of it in view."""
+
+    code = "not_seen"
+    title = "Not all of it was in view"
+
+
 class DigestMismatch(Conflict):
     """The arguments at hand are not the approved ones."""
 

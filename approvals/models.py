@@ -4,10 +4,13 @@ from typing import Any, ClassVar
 
 import msgspec
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.models import Calendar
 from agents.autonomy import Tier
 from agents.models import ActionType, Agent, Credential
 from approvals.states import State
@@ -16,7 +19,11 @@ from approvals.states import State
 class Queue(models.Model):
     """Where proposals wait. Its reviewers hold the object permission `review_queue`.
 
-    `reason_codes` is a list of {"code", "label", "not_agents_fault"} offered when rejecting or returning."""
+    `reason_codes` is a list of {"code", "label", "not_agents_fault"} offered when rejecting or returning.
+    `due_by_priority` maps urgent, high, low to minutes, `due_minutes` is for normal; both run on `calendar`.
+    `escalation` is a list of {"after": minutes in the queue, "queue": slug} or {"after", "team"}, in order.
+    `view_seconds` maps a risk to the least time of looking before approving; `reading_rate` adds to it by length
+    (characters a second, 0 for none). `bulk_amount` is the most that may be decided several at once (None: never)."""
 
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=120)
@@ -26,6 +33,15 @@ class Queue(models.Model):
     expires_minutes = models.PositiveIntegerField(default=2880)
     quorum = models.PositiveIntegerField(default=1)
     reason_codes = models.JSONField(default=list, blank=True)
+    calendar = models.ForeignKey(Calendar, models.PROTECT, null=True, related_name="queues")
+    due_by_priority = models.JSONField(default=dict, blank=True)
+    remind_minutes = models.PositiveIntegerField(default=30)
+    escalation = models.JSONField(default=list, blank=True)
+    undo_seconds = models.PositiveIntegerField(default=0)
+    bulk_amount = models.DecimalField(max_digits=18, decimal_places=2, null=True)
+    view_seconds = models.JSONField(default=dict, blank=True)
+    reading_rate = models.PositiveIntegerField(default=0)
+    approvals_per_minute = models.PositiveIntegerField(default=0)
 
     class Meta:
         permissions: ClassVar = [("review_queue", "Can decide proposals in this queue")]
@@ -97,7 +113,10 @@ class Proposal(models.Model):
     """One intended action. Its arguments live in its revisions; everything from the agent is untrusted.
 
     `state` and `version` are written by approvals/transitions.py alone; `version` rises with every change that
-    the agent or a reviewer's page must notice. `amount` and `currency` are those of the current revision."""
+    the agent or a reviewer's page must notice. `amount` and `currency` are those of the current revision.
+    `required` is a list of {"team", "votes"}; `roles` are then the teams whose votes are still missing.
+    `queued_at` is when it came into its queue (None: when it was made); `attention_at` when a reminder or an
+    escalation is next due, everything up to `attended_at` has been done."""
 
     State = State
 
@@ -132,6 +151,7 @@ class Proposal(models.Model):
     queue = models.ForeignKey(Queue, models.PROTECT, null=True, related_name="proposals", db_index=False)
     quorum = models.IntegerField(default=1)
     roles = models.JSONField(default=list)
+    required = models.JSONField(default=list)
     reasons = models.JSONField(default=list)
     policy_version = models.ForeignKey(
         PolicyVersion, models.PROTECT, null=True, related_name="+", db_index=False
@@ -150,6 +170,12 @@ class Proposal(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False
     )
     claimed_until = models.DateTimeField(null=True)
+    assigned_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+    queued_at = models.DateTimeField(null=True)
+    attention_at = models.DateTimeField(null=True)
+    attended_at = models.DateTimeField(null=True)
 
     objects: ClassVar[models.Manager["Proposal"]] = ProposalQuerySet.as_manager()
 
@@ -175,6 +201,14 @@ class Proposal(models.Model):
                 fields=["expires_at"], condition=Q(state__in=["pending", "returned"]), name="proposal_expiry"
             ),
             models.Index(fields=["effective_at"], condition=Q(state="scheduled"), name="proposal_windows"),
+            models.Index(
+                fields=["attention_at"],
+                condition=Q(state="pending", attention_at__isnull=False),
+                name="proposal_attention",
+            ),
+            models.Index(
+                fields=["assigned_to"], condition=Q(assigned_to__isnull=False), name="proposal_assigned"
+            ),
             models.Index(
                 fields=["changed_at"],
                 condition=Q(state__in=["approved", "executing"]),
@@ -204,7 +238,8 @@ class Proposal(models.Model):
 class Revision(models.Model):
     """The arguments at one point: the exact canonical bytes that are shown, signed and compared.
 
-    Number 1 is the agent's; a reviewer's edit or the agent's revise makes the next. Never changed."""
+    Number 1 is the agent's; a reviewer's edit or the agent's revise makes the next. Never changed.
+    `document` is what full-text search looks into: title, summary, subject and arguments as words."""
 
     proposal = models.ForeignKey(Proposal, models.CASCADE, related_name="revisions")
     number = models.IntegerField()
@@ -213,9 +248,11 @@ class Revision(models.Model):
     editor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     reply = models.TextField(blank=True)
     created_at = models.DateTimeField()
+    document = SearchVectorField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["proposal", "number"], name="one_revision_per_number")]
+        indexes = [GinIndex(fields=["document"], name="revision_words")]
 
     def __str__(self) -> str:
         return f"{self.proposal_id} r{self.number}"
@@ -254,7 +291,7 @@ class Verdict(models.TextChoices):
 
 
 class Vote(models.Model):
-    """One reviewer's verdict on one revision."""
+    """One reviewer's verdict on one revision; `teams` are those he was in when he voted."""
 
     proposal = models.ForeignKey(Proposal, models.CASCADE, related_name="votes")
     revision = models.ForeignKey(Revision, models.CASCADE, related_name="votes")
@@ -262,13 +299,146 @@ class Vote(models.Model):
     verdict = models.CharField(max_length=8, choices=Verdict)
     reason = models.CharField(max_length=60, blank=True)
     comment = models.TextField(blank=True)
+    teams = models.JSONField(default=list)
     voted_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["revision", "reviewer"], name="one_vote_per_reviewer")]
+        indexes = [models.Index(fields=["reviewer", "voted_at"], name="vote_pace")]
 
     def __str__(self) -> str:
         return f"{self.reviewer}: {self.verdict}"
+
+
+class HeldBallot(models.Model):
+    """A verdict given and not yet sent: the undo window of its queue is open. It settles at `settles_at` unless
+    its reviewer takes it back; until then the agent sees a pending proposal. `arguments` are an edit's canonical
+    bytes."""
+
+    proposal = models.OneToOneField(Proposal, models.CASCADE, related_name="held_ballot")
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="held_ballots")
+    verdict = models.CharField(max_length=8, choices=Verdict)
+    revision = models.IntegerField()
+    version = models.IntegerField()
+    reason = models.CharField(max_length=60, blank=True)
+    comment = models.TextField(blank=True)
+    arguments = models.BinaryField(null=True)
+    held_at = models.DateTimeField()
+    settles_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.verdict} by {self.reviewer}, until {self.settles_at:%H:%M:%S}"
+
+
+class Skip(models.Model):
+    """Somebody passed over a proposal: "next" offers it to others, and to him again only after a while."""
+
+    proposal = models.ForeignKey(Proposal, models.CASCADE, related_name="skips")
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="skips")
+    skipped_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["proposal", "reviewer"], name="one_skip_per_reviewer")]
+
+    def __str__(self) -> str:
+        return f"{self.reviewer} passed over {self.proposal_id}"
+
+
+class Comment(models.Model):
+    """What people say to each other about a proposal. The agent never sees it."""
+
+    proposal = models.ForeignKey(Proposal, models.CASCADE, related_name="comments")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="comments")
+    text = models.TextField()
+    mentions = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+")
+    written_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.author} on {self.proposal_id}"
+
+
+class SavedView(models.Model):
+    """A person's own filters over his queues, as the query string of the list's address."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="saved_views")
+    name = models.CharField(max_length=80)
+    query = models.CharField(max_length=2000, blank=True)
+    is_default = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "name"], name="one_view_per_name"),
+            models.UniqueConstraint(fields=["owner"], condition=Q(is_default=True), name="one_default_view"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Notification(models.Model):
+    """Something one person should know. `key` makes repeating a notification harmless."""
+
+    recipient = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="notifications", db_index=False
+    )
+    kind = models.CharField(max_length=30)
+    proposal = models.ForeignKey(Proposal, models.CASCADE, null=True, related_name="+")
+    text = models.CharField(max_length=300)
+    link = models.CharField(max_length=300, blank=True)
+    key = models.CharField(max_length=160)
+    created_at = models.DateTimeField()
+    read_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["recipient", "key"], name="one_notification_per_key")]
+        indexes = [
+            models.Index(fields=["recipient", "-id"], name="notification_list"),
+            models.Index(fields=["recipient"], condition=Q(read_at=None), name="notification_unread"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Delivery(models.Model):
+    """One notification's way to one channel outside the page: it arrives at least once or is visibly dead (I5)."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        SENT = "sent", "Sent"
+        DEAD = "dead", "Dead"
+
+    notification = models.ForeignKey(Notification, models.CASCADE, related_name="deliveries")
+    channel = models.CharField(max_length=10)
+    state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
+    not_before = models.DateTimeField()
+    attempts = models.IntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.UniqueConstraint(fields=["notification", "channel"], name="one_delivery_per_channel")
+        ]
+        indexes = [
+            models.Index(fields=["not_before"], condition=Q(state="queued"), name="delivery_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {self.state}"
+
+
+class ChatAddress(models.Model):
+    """Where a person gets chat or pager messages: an apprise address, sealed, for it holds a secret."""
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_addresses")
+    label = models.CharField(max_length=80)
+    sealed = models.BinaryField()
+    added_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.label
 
 
 class Decision(models.Model):

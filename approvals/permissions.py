@@ -3,11 +3,12 @@
 Whether the state allows it is the transition table's business, not this module's."""
 
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 from guardian.models import GroupObjectPermission, UserObjectPermission
 
 from accounts.exceptions import NotAllowed, NotFound
-from accounts.models import User
+from accounts.models import Absence, User
 from agents.models import Agent, Credential
 from agents.permissions import can_manage
 from approvals.exceptions import MayNotDecide
@@ -32,20 +33,36 @@ def reviewable_queue_ids(user: User) -> list[int]:
     return sorted({int(pk) for pk in own} | {int(pk) for pk in team})
 
 
+def principals(user: User) -> list[int]:
+    """This person and everybody absent whose delegate he is: what one of them may not judge, he may not (I8)."""
+    absent = Absence.objects.filter(delegate=user, person__is_active=True)
+    now = timezone.now()
+    return [user.pk, *absent.filter(starts_at__lte=now, ends_at__gt=now).values_list("person", flat=True)]
+
+
 def conflicted_agent_ids(user: User) -> list[int]:
-    """Agents this person must not judge: owned by him, or with a credential he registered (I8)."""
+    """Agents this person must not judge: owned by him, or with a credential he registered (I8), or by somebody
+    absent whose delegate he is."""
+    behind = principals(user)
     return list(
-        Agent.objects.filter(Q(owner=user) | Q(credentials__registered_by=user))
+        Agent.objects.filter(Q(owner__in=behind) | Q(credentials__registered_by__in=behind))
         .distinct()
         .values_list("pk", flat=True)
     )
 
 
 def conflict_with(agent_id: int) -> Q:
-    """Votes of people who must not judge this agent, as a filter on votes."""
+    """Votes of people who must not judge this agent, as a filter on votes: its owner, whoever registered a credential,
+    and who was their delegate when he voted."""
     registrars = Credential.objects.filter(agent_id=agent_id).values("registered_by")
     owners = Agent.objects.filter(pk=agent_id).values("owner")
-    return Q(reviewer__in=registrars) | Q(reviewer__in=owners)
+    delegates = Absence.objects.filter(
+        Q(person__in=registrars) | Q(person__in=owners),
+        delegate=OuterRef("reviewer"),
+        starts_at__lte=OuterRef("voted_at"),
+        ends_at__gt=OuterRef("voted_at"),
+    )
+    return Q(reviewer__in=registrars) | Q(reviewer__in=owners) | Q(Exists(delegates))
 
 
 def check_can_decide(user: User, proposal: Proposal) -> None:
@@ -54,12 +71,44 @@ def check_can_decide(user: User, proposal: Proposal) -> None:
     Order: right on the queue, separation of duties, roles the policy asks for."""
     if proposal.queue_id is None or proposal.queue_id not in reviewable_queue_ids(user):
         raise MayNotDecide("You are not a reviewer of this queue.")
+    behind = principals(user)
     if proposal.agent.owner_id == user.pk:
         raise MayNotDecide("You own this agent; somebody else has to decide.")
     if Credential.objects.filter(agent_id=proposal.agent_id, registered_by=user).exists():
         raise MayNotDecide("You registered a credential of this agent; somebody else has to decide.")
+    if proposal.agent.owner_id in behind:
+        raise MayNotDecide("You stand in for this agent's owner; somebody else has to decide.")
+    if Credential.objects.filter(agent_id=proposal.agent_id, registered_by__in=behind).exists():
+        raise MayNotDecide("You stand in for somebody who registered a credential of this agent.")
     if proposal.roles and not user.groups.filter(name__in=proposal.roles).exists():
         raise MayNotDecide(f"The policy asks for a member of {' or '.join(proposal.roles)}.")
+
+
+def deciders(proposal: Proposal) -> list[User]:
+    """Everybody who may decide this proposal, by name: "who can decide this?" A handful of queries, whatever it holds."""
+    if proposal.queue_id is None:
+        return []
+    content_type = ContentType.objects.get_for_model(Queue)
+    on_queue = {
+        "permission__codename": REVIEW,
+        "permission__content_type": content_type,
+        "object_pk": str(proposal.queue_id),
+    }
+    entitled = User.objects.filter(
+        Q(pk__in=UserObjectPermission.objects.filter(**on_queue).values("user"))
+        | Q(groups__in=GroupObjectPermission.objects.filter(**on_queue).values("group")),
+        is_active=True,
+    )
+    if proposal.roles:
+        entitled = entitled.filter(pk__in=User.objects.filter(groups__name__in=proposal.roles))
+    registrars = Credential.objects.filter(agent_id=proposal.agent_id)
+    conflicted = {proposal.agent.owner_id, *registrars.values_list("registered_by", flat=True)}
+    voted = Vote.objects.filter(proposal=proposal, revision__number=proposal.revision)
+    conflicted |= set(voted.values_list("reviewer", flat=True))
+    now = timezone.now()
+    stand_ins = Absence.objects.filter(person__in=conflicted, starts_at__lte=now, ends_at__gt=now)
+    conflicted |= set(stand_ins.exclude(delegate=None).values_list("delegate", flat=True))
+    return list(entitled.exclude(pk__in=conflicted).distinct().order_by("name", "pk"))
 
 
 def can_decide(user: User, proposal: Proposal) -> bool:
@@ -77,9 +126,18 @@ def why_not(user: User, proposal: Proposal) -> str | None:
 
 
 def check_has_not_voted(user: User, proposal: Proposal) -> None:
-    """The editor of a revision and everybody who voted on it have had their one vote."""
-    if Vote.objects.filter(proposal=proposal, revision__number=proposal.revision, reviewer=user).exists():
+    """The editor of a revision and everybody who voted on it have had their one vote, and so has their delegate."""
+    voters = set(
+        Vote.objects.filter(
+            proposal=proposal, revision__number=proposal.revision, reviewer__in=principals(user)
+        ).values_list("reviewer", flat=True)
+    )
+    if user.pk in voters:
         raise MayNotDecide("You have already voted on this revision; a second person has to.")
+    if voters:
+        raise MayNotDecide(
+            "You stand in for somebody who has voted on this revision; a second person has to."
+        )
 
 
 def check_can_see(user: User, proposal: Proposal) -> None:

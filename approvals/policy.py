@@ -1,6 +1,7 @@
 """A policy's rules: CEL conditions and their effects (DESIGN.md §5). Pure.
 
-A rule is {"name", "when", and one of "deny": sentence, "review": {"queue"?, "quorum"?, "roles"?}, "cap": tier}.
+A rule is {"name", "when", and one of "deny": sentence, "review": {"queue"?, "quorum"?, "roles"?, "required"?},
+"cap": tier}; `required` asks for votes by team: [{"team", "votes"}].
 Conditions see `args`, `amount` (number or null), `agent`, `action`, `subject` and `history`. The CEL library has no
 cost limit and holds the interpreter's lock, so expressions are short and macros may not be nested; the schema's
 `maxItems` and the body limit bound what they walk over. Whatever goes wrong in a rule sends the proposal to
@@ -181,17 +182,34 @@ def _deny(name: str, value: Any) -> str | None:
 def _review(name: str, value: Any) -> Mapping[str, Any] | None:
     if value is None:
         return None
-    if not isinstance(value, Mapping) or set(value) - {"queue", "quorum", "roles"}:
-        raise ValueError(f"rule {name!r}: review takes queue, quorum and roles")
+    if not isinstance(value, Mapping) or set(value) - {"queue", "quorum", "roles", "required"}:
+        raise ValueError(f"rule {name!r}: review takes queue, quorum, roles and required")
     quorum = value.get("quorum", 1)
     if not isinstance(quorum, int) or isinstance(quorum, bool) or not 1 <= quorum <= 9:
         raise ValueError(f"rule {name!r}: quorum must be a whole number from 1 to 9")
     roles = value.get("roles", [])
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         raise ValueError(f"rule {name!r}: roles must be a list of team names")
+    _check_required(name, value.get("required", []))
     if not isinstance(value.get("queue", ""), str):
         raise ValueError(f"rule {name!r}: queue must be the slug of a queue")
     return value
+
+
+def _check_required(name: str, seats: Any) -> None:
+    words = f"rule {name!r}: required must be a list of a team and its votes (1 to 9), each team once"
+    if not isinstance(seats, list) or len(seats) > 9:
+        raise ValueError(words)
+    for seat in seats:
+        if not isinstance(seat, Mapping) or set(seat) != {"team", "votes"}:
+            raise ValueError(words)
+        votes = seat["votes"]
+        if not isinstance(seat["team"], str) or not seat["team"]:
+            raise ValueError(words)
+        if not isinstance(votes, int) or isinstance(votes, bool) or not 1 <= votes <= 9:
+            raise ValueError(words)
+    if len({seat["team"] for seat in seats}) != len(seats):
+        raise ValueError(words)
 
 
 def _cap(name: str, value: Any) -> Tier | None:

@@ -31,7 +31,9 @@ def effect(rule: Mapping[str, Any]) -> str:
         words += f" in {review['queue']}"
     if review.get("quorum", 1) > 1:
         words += f" by {review['quorum']} people"
-    if review.get("roles"):
+    if review.get("required"):
+        words += ", " + " and ".join(f"{seat['votes']} of {seat['team']}" for seat in review["required"])
+    elif review.get("roles"):
         words += f" of {' or '.join(review['roles'])}"
     return words
 

@@ -6,6 +6,7 @@ within every limit, lets a proposal pass without a person."""
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from agents.autonomy import Tier, lower, rank
 from approvals.policy import Findings
@@ -68,6 +69,7 @@ class Route:
     quorum: int
     roles: list[str]
     reasons: list[Reason] = field(default_factory=list)
+    required: list[dict[str, Any]] = field(default_factory=list)
 
 
 def route(facts: Facts) -> Route:
@@ -98,7 +100,7 @@ def route(facts: Facts) -> Route:
     if for_review:
         capped = lower(capped, Tier.IN_THE_LOOP)
 
-    queue, quorum, roles = _reviewers(facts)
+    queue, quorum, roles, required = _reviewers(facts)
     if rank(capped) >= rank(Tier.ON_THE_LOOP):
         scheduled = capped == Tier.ON_THE_LOOP and facts.veto_seconds > 0
         if scheduled and queue is None:
@@ -113,7 +115,7 @@ def route(facts: Facts) -> Route:
         )
     if not reasons:
         reasons.append(Reason("tier", "", _TIER_WORDS[capped]))
-    return Route(State.PENDING, capped, queue, quorum, roles, reasons)
+    return Route(State.PENDING, capped, queue, quorum, roles, reasons, required)
 
 
 _TIER_WORDS = {
@@ -160,10 +162,12 @@ def limit_reasons(facts: Facts) -> list[Reason]:
     return reasons
 
 
-def _reviewers(facts: Facts) -> tuple[str | None, int, list[str]]:
-    """Queue, quorum and roles: the first rule that names a queue, the largest quorum, all roles together."""
+def _reviewers(facts: Facts) -> tuple[str | None, int, list[str], list[dict[str, Any]]]:
+    """Queue, quorum, roles and votes required by team: the first rule that names a queue, the largest numbers, all
+    roles together. Where teams are required, only their members decide, so roles give way to them."""
     queue, quorum = facts.default_queue, 1
     roles: list[str] = []
+    required: dict[str, int] = {}
     named = [
         rule.review["queue"] for rule in facts.findings.reviews if rule.review and rule.review.get("queue")
     ]
@@ -173,9 +177,14 @@ def _reviewers(facts: Facts) -> tuple[str | None, int, list[str]]:
         assert rule.review is not None
         quorum = max(quorum, int(rule.review.get("quorum", 1)))
         roles += [role for role in rule.review.get("roles", []) if role not in roles]
+        for seat in rule.review.get("required", []):
+            required[seat["team"]] = max(required.get(seat["team"], 0), seat["votes"])
     if queue is not None:
         quorum = max(quorum, facts.queue_quorum.get(queue, 1))
-    return queue, quorum, roles
+    if required:
+        roles = list(required)
+        quorum = max(quorum, sum(required.values()))
+    return queue, quorum, roles, [{"team": team, "votes": votes} for team, votes in required.items()]
 
 
 def _denied(tier: Tier, *reasons: Reason) -> Route:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Func, Value
 from django.utils import timezone
 
 from accounts.exceptions import Invalid
@@ -15,7 +16,7 @@ from agents.autonomy import Tier
 from agents.evidence import LOSS_APPROVED, LOSS_WRONG, Judgement
 from agents.exceptions import AgentNotLive, ArgumentsInvalid
 from agents.models import AgentState, Evidence, Mandate
-from approvals import canonical, facts, grants, permissions, routing, transitions
+from approvals import acceptance, canonical, facts, grants, permissions, routing, transitions
 from approvals.exceptions import AlreadyClaimed, PolicyRefused, ProposalChanged, WrongState
 from approvals.models import Claim, Decision, Proposal, Queue, Revision, Verdict, Vote
 from approvals.routing import Route
@@ -280,10 +281,11 @@ def add_revision(
         reply=reply,
         created_at=at,
     )
-    revision.save(force_insert=True)
     proposal.revision = number
     proposal.digest = revision.digest
     proposal.title = pointers.title(proposal.action_type.title_template, revision.arguments)
+    revision.document = Func(Value(acceptance.words_of(proposal, content)), function="countersign_words")
+    revision.save(force_insert=True)
     proposal.amount, proposal.currency = facts.money(proposal.action_type, revision.arguments)
     return revision
 

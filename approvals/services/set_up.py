@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import Group
@@ -9,8 +10,9 @@ from django.db import transaction
 from guardian.shortcuts import assign_perm, remove_perm
 
 from accounts.exceptions import Invalid, NotFound
-from accounts.models import User
+from accounts.models import Calendar, User
 from agents import authority, permissions
+from agents.models import Risk
 from approvals import policy
 from approvals.exceptions import PolicyRefused
 from approvals.models import Policy, PolicyVersion, Proposal, Queue
@@ -19,11 +21,13 @@ from audit.events import Actor, Kind, Target
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,59}\Z")
 _SAMPLES = 50
+PRIORITIES = ("urgent", "high", "normal", "low")
+RISKS = tuple(str(risk) for risk in Risk)
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueDefinition:
-    """Everything a queue says of itself; `reason_codes` as in `approvals.models.Queue`."""
+    """Everything a queue says of itself, as in `approvals.models.Queue`; `calendar` is its name or empty."""
 
     slug: str
     name: str
@@ -33,6 +37,15 @@ class QueueDefinition:
     expires_minutes: int = 2880
     quorum: int = 1
     reason_codes: list[dict[str, Any]] = field(default_factory=list)
+    calendar: str = ""
+    due_by_priority: dict[str, int] = field(default_factory=dict)
+    remind_minutes: int = 30
+    escalation: list[dict[str, Any]] = field(default_factory=list)
+    undo_seconds: int = 0
+    bulk_amount: Decimal | None = None
+    view_seconds: dict[str, int] = field(default_factory=dict)
+    reading_rate: int = 0
+    approvals_per_minute: int = 0
 
 
 def queue_faults(definition: QueueDefinition) -> list[dict[str, str]]:
@@ -48,6 +61,10 @@ def queue_faults(definition: QueueDefinition) -> list[dict[str, str]]:
         ("due_minutes", 1, 90 * 1440),
         ("expires_minutes", 1, 90 * 1440),
         ("quorum", 1, 9),
+        ("remind_minutes", 0, 90 * 1440),
+        ("undo_seconds", 0, 120),
+        ("reading_rate", 0, 1000),
+        ("approvals_per_minute", 0, 120),
     ):
         if not least <= getattr(definition, name) <= most:
             found.append({"field": name, "message": f"must be {least} to {most}"})
@@ -57,6 +74,44 @@ def queue_faults(definition: QueueDefinition) -> list[dict[str, str]]:
         for item in definition.reason_codes
     ):
         found.append({"field": "reason_codes", "message": "each needs a code of its own and a label"})
+    return found + _time_faults(definition) + _pace_faults(definition)
+
+
+def _time_faults(definition: QueueDefinition) -> list[dict[str, str]]:
+    found = []
+    for priority, minutes in definition.due_by_priority.items():
+        if priority not in PRIORITIES:
+            found.append({"field": "due_by_priority", "message": f"knows {', '.join(PRIORITIES)}"})
+        elif not 1 <= minutes <= 90 * 1440:
+            found.append({"field": "due_by_priority", "message": f"must be 1 to {90 * 1440} minutes"})
+    if definition.calendar and not Calendar.objects.filter(name=definition.calendar).exists():
+        found.append({"field": "calendar", "message": f"there is no calendar {definition.calendar!r}"})
+    passed = 0
+    for number, step in enumerate(definition.escalation, 1):
+        place = {"field": "escalation"}
+        after, to = step.get("after"), {"queue", "team"} & step.keys()
+        if not isinstance(after, int) or not passed < after <= 90 * 1440 or len(to) != 1:
+            words = f"step {number} needs minutes after those of the step before, and a queue or a team"
+            found.append({**place, "message": words})
+            continue
+        passed = after
+        if step.get("queue") == definition.slug:
+            found.append({**place, "message": f"step {number} leads back to this queue"})
+        elif "queue" in step and not Queue.objects.filter(slug=step["queue"]).exists():
+            found.append({**place, "message": f"step {number}: there is no queue {step['queue']!r}"})
+        elif "team" in step and not Group.objects.filter(name=step["team"]).exists():
+            found.append({**place, "message": f"step {number}: there is no team {step['team']!r}"})
+    return found
+
+
+def _pace_faults(definition: QueueDefinition) -> list[dict[str, str]]:
+    found = []
+    for risk, seconds in definition.view_seconds.items():
+        if risk not in RISKS or not 0 <= seconds <= 600:
+            words = f"knows {', '.join(RISKS)}, each 0 to 600 seconds"
+            found.append({"field": "view_seconds", "message": words})
+    if definition.bulk_amount is not None and definition.bulk_amount < 0:
+        found.append({"field": "bulk_amount", "message": "must not be negative"})
     return found
 
 
@@ -78,22 +133,31 @@ def store_queue(definition: QueueDefinition, *, actor: Actor) -> Queue:
         return existing
     queue = existing or Queue()
     for name, value in asdict(definition).items():
-        setattr(queue, name, value)
+        if name != "calendar":
+            setattr(queue, name, value)
+    queue.calendar = Calendar.objects.filter(name=definition.calendar).first()
     queue.save()
     authority.bump()
     recording.record(
         actor=actor,
         kind=Kind.QUEUE_SAVED,
         target=Target("queue", queue.slug),
-        before=asdict(before) if before else None,
-        after=asdict(definition),
+        before=_recorded(before) if before else None,
+        after=_recorded(definition),
     )
     return queue
 
 
+def _recorded(definition: QueueDefinition) -> dict[str, Any]:
+    """The definition as JSON, for the audit log."""
+    amount = definition.bulk_amount
+    return {**asdict(definition), "bulk_amount": None if amount is None else str(amount)}
+
+
 def queue_definition(queue: Queue) -> QueueDefinition:
     """What is stored, in the form in which it is saved and compared."""
-    return QueueDefinition(**{name: getattr(queue, name) for name in QueueDefinition.__dataclass_fields__})
+    values = {name: getattr(queue, name) for name in QueueDefinition.__dataclass_fields__}
+    return QueueDefinition(**{**values, "calendar": queue.calendar.name if queue.calendar else ""})
 
 
 def assign_reviewer(*, queue_slug: str, to: User | Group, actor: User, allowed: bool = True) -> None:

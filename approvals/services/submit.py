@@ -194,6 +194,7 @@ def _draft(standing: _Standing, asked: _Request) -> Draft:
         queue=queue,
         quorum=route.quorum,
         roles=route.roles,
+        required=route.required,
         reasons=routing.as_json(route.reasons),
         policy_version_id=rules.version_id,
         sample_probability=probability,
