@@ -85,7 +85,7 @@ def check_can_decide(user: User, proposal: Proposal) -> None:
 
 
 def deciders(proposal: Proposal) -> list[User]:
-    """Everybody who may decide this proposal, by name: "who can decide this?" A handful of queries, whatever it holds."""
+    """Everybody who may decide this proposal, by name ("who can decide this?"). A handful of queries."""
     if proposal.queue_id is None:
         return []
     content_type = ContentType.objects.get_for_model(Queue)
