@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from approvals.views import proposals, queues
+from approvals.views import edit, proposals, queues
 
 app_name = "approvals"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -16,7 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("proposals/<uuid:proposal_id>/claim/", proposals.proposal_claim, name="proposal_claim"),
     path("proposals/<uuid:proposal_id>/renew/", proposals.proposal_renew, name="proposal_renew"),
     path("proposals/<uuid:proposal_id>/release/", proposals.proposal_release, name="proposal_release"),
-    path("proposals/<uuid:proposal_id>/edit/", proposals.proposal_edit, name="proposal_edit"),
+    path("proposals/<uuid:proposal_id>/edit/", edit.proposal_edit, name="proposal_edit"),
     *(
         path(
             f"proposals/<uuid:proposal_id>/{verdict}/",
