@@ -202,12 +202,24 @@ class Proposal(models.Model):
             ),
             models.Index(fields=["effective_at"], condition=Q(state="scheduled"), name="proposal_windows"),
             models.Index(
+                fields=["queue", "priority", "effective_at", "id"],
+                condition=Q(state="scheduled"),
+                name="proposal_vetoable",
+            ),
+            models.Index(
+                fields=["queue", "priority", "due_at", "id"],
+                condition=Q(state="returned"),
+                name="proposal_returned",
+            ),
+            models.Index(
                 fields=["attention_at"],
                 condition=Q(state="pending", attention_at__isnull=False),
                 name="proposal_attention",
             ),
             models.Index(
-                fields=["assigned_to"], condition=Q(assigned_to__isnull=False), name="proposal_assigned"
+                fields=["assigned_to"],
+                condition=Q(state="pending", assigned_to__isnull=False),
+                name="proposal_assigned",
             ),
             models.Index(
                 fields=["changed_at"],
