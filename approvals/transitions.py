@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import F
 
 from accounts.exceptions import NotFound
-from approvals import states
+from approvals import news, states
 from approvals.exceptions import WrongState
 from approvals.models import Claim, Proposal
 from approvals.states import State
@@ -110,3 +110,4 @@ def _save(proposal: Proposal, at: datetime, fields: list[str]) -> None:
 def _announce(proposal: Proposal) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"{proposal.pk} {proposal.version}"])
+    news.proposal_changed(proposal)

@@ -8,17 +8,18 @@ import sys
 
 import uvicorn
 
-from config import asgi, waiting
+from config import asgi, streaming, waiting
 
 GRACE = 5
 """Seconds that requests under way have when the process is told to stop."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which lets waiting agents go with an answer instead of cutting them off when it stops."""
+    """uvicorn, which lets waiting agents and open pages go with an answer instead of cutting them off when it stops."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         waiting.hub.drain()
+        streaming.hub.drain()
         await super().shutdown(sockets)
 
 

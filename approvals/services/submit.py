@@ -18,7 +18,7 @@ from agents.authority import Bearer, Cache
 from agents.autonomy import AUDIT_RATE
 from agents.exceptions import ArgumentsInvalid, BadCredential
 from agents.models import ActionType, Agent, Mandate
-from approvals import acceptance, canonical, facts, grants, routing
+from approvals import acceptance, canonical, facts, grants, news, routing
 from approvals.acceptance import Draft
 from approvals.exceptions import IdempotencyConflict, InFlight
 from approvals.ids import uuid7
@@ -257,6 +257,8 @@ def _accept(draft: Draft, standing: _Standing, asked: _Request) -> Submitted | N
     """Store it. None: authority has changed. A taken key is a repeat or a conflict."""
     answer = acceptance.accept(draft, standing.cache.number)
     if answer.is_inserted:
+        if draft.proposal.queue is not None:
+            news.queue_changed(draft.proposal.queue.slug)
         return Submitted(draft.proposal, True, draft.canonical)
     if not answer.is_current:
         return None
