@@ -9,7 +9,10 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.functional import cached_property
 
+from accounts import working_time
+from accounts.working_time import Hours
 from audit.events import Actor
 
 
@@ -87,6 +90,11 @@ class Calendar(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @cached_property
+    def hours(self) -> Hours:
+        """What is stored, ready to reckon with; read once per loaded row."""
+        return working_time.read(time_zone=self.time_zone, week=self.week, holidays=self.holidays)
 
 
 class AbsenceQuerySet(models.QuerySet["Absence"]):
