@@ -1,11 +1,13 @@
 """What is typed about people and teams."""
 
 from typing import Any
+from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 
+from accounts import shortcuts
 from accounts.models import User
 
 
@@ -40,19 +42,84 @@ class InviteForm(PersonForm):
         return email
 
 
+def time_zones() -> list[tuple[str, Any]]:
+    """Every zone of this machine's list, grouped by its first part as a select shows it."""
+    grouped: dict[str, list[tuple[str, str]]] = {}
+    for name in sorted(available_timezones()):
+        region, _, place = name.partition("/")
+        if place and region not in ("Etc", "posix", "right", "SystemV", "US"):
+            grouped.setdefault(region, []).append((name, place.replace("_", " ")))
+    return [("", "Like the device"), ("UTC", "UTC"), *grouped.items()]
+
+
 class PreferencesForm(forms.Form):
-    """How this person wants to see the pages."""
+    """How this person wants to see and use the pages. One field per key, named after its place in the list: a key's
+    own name may be a sign that an id cannot hold."""
 
     theme = forms.ChoiceField(
         required=False,
         choices=[("", "Like the device"), ("light", "Light"), ("dark", "Dark")],
         label="Light or dark",
     )
-    keys = forms.BooleanField(
+    time_zone = forms.ChoiceField(required=False, choices=time_zones, label="Times are shown in")
+    advance = forms.BooleanField(
         required=False,
-        label="Single keys act",
-        help_text="For instance n for the next proposal, a to approve. Switch it off if you dictate.",
+        label="After a decision go on to the next by itself",
+        help_text="The next most urgent proposal opens as soon as you have decided one.",
     )
+    keys = forms.ChoiceField(
+        choices=[("on", "Act"), ("alt", "Act only while Alt is held"), ("off", "Do nothing")],
+        label="Single keys",
+        help_text="Keys never act while you type in a field. Switch them off if you dictate.",
+    )
+
+    def __init__(self, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
+        super().__init__(data, initial=initial)
+        for place, action in enumerate(shortcuts.ACTIONS):
+            self.fields[f"key_{place}"] = forms.CharField(
+                label=action.words[:1].upper() + action.words[1:],
+                max_length=1,
+                strip=True,
+                required=False,
+                initial=action.key,
+                widget=forms.TextInput(
+                    attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+                ),
+            )
+
+    @staticmethod
+    def initial_of(person: User) -> dict[str, Any]:
+        """What is stored, as the form shows it."""
+        chosen = shortcuts.key_map(person.preferences)
+        keys = {f"key_{place}": chosen[action.key] for place, action in enumerate(shortcuts.ACTIONS)}
+        return {
+            "theme": person.preferences.get("theme", ""),
+            "time_zone": person.time_zone,
+            "advance": bool(person.preferences.get("advance")),
+            "keys": shortcuts.way(person.preferences),
+            **keys,
+        }
+
+    @property
+    def general(self) -> list[forms.BoundField]:
+        return [self[name] for name in ("theme", "time_zone", "advance", "keys")]
+
+    @property
+    def keys_table(self) -> list[tuple[shortcuts.Action, forms.BoundField]]:
+        """Each action with the field that holds its key."""
+        return [(action, self[f"key_{place}"]) for place, action in enumerate(shortcuts.ACTIONS)]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        chosen = {
+            action.key: str(cleaned.pop(f"key_{place}", "")).lower()
+            for place, action in enumerate(shortcuts.ACTIONS)
+        }
+        for name, text in shortcuts.faults(chosen).items():
+            place = next(i for i, action in enumerate(shortcuts.ACTIONS) if action.key == name)
+            self.add_error(f"key_{place}", text)
+        cleaned["key_map"] = chosen
+        return cleaned
 
 
 class SetPasswordForm(forms.Form):

@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import permissions, selectors
+from accounts import permissions, selectors, shortcuts
 from accounts.exceptions import NotFound
 from accounts.forms import InviteForm, MemberForm, PreferencesForm, SetPasswordForm, TeamForm
 from accounts.http import person as me
@@ -74,16 +74,19 @@ def _link_page(request: HttpRequest, person: User, link: str) -> HttpResponse:
 
 @login_required
 def preferences(request: HttpRequest) -> HttpResponse:
-    stored = me(request).preferences
-    form = PreferencesForm(
-        request.POST or None,
-        initial={"theme": stored.get("theme", ""), "keys": stored.get("keys") != "off"},
-    )
+    """A person's own settings. "reset" sends the form with the usual keys in place of what it holds."""
+    data = request.POST.copy() if request.method == "POST" else None
+    if data is not None and "reset" in data:
+        for place, action in enumerate(shortcuts.ACTIONS):
+            data[f"key_{place}"] = action.key
+    form = PreferencesForm(data, initial=PreferencesForm.initial_of(me(request)))
     if request.method == "POST" and form.is_valid():
         save_preferences(person=me(request), **form.cleaned_data)
         messages.success(request, "Your preferences are saved.")
         return redirect("accounts:preferences")
-    return render(request, "accounts/preferences.html", {"form": form, "teams": me(request).groups.all()})
+    status = 422 if request.method == "POST" else 200
+    context = {"form": form, "teams": me(request).groups.all()}
+    return render(request, "accounts/preferences.html", context, status=status)
 
 
 @never_cache

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.http import HttpRequest
 
+from accounts import shortcuts
 from config.demo import people
 
 THEMES = ("light", "dark")
@@ -16,5 +17,7 @@ def installation(request: HttpRequest) -> dict[str, object]:
         "demo_people": people.PEOPLE if settings.DEMO else (),
         "demo_password": people.PASSWORD if settings.DEMO else "",
         "ui_theme": theme if theme in THEMES else "",
-        "ui_keys_off": preferences.get("keys") == "off",
+        "ui_keys": shortcuts.way(preferences),
+        "ui_key_map": shortcuts.key_map(preferences),
+        "ui_actions": shortcuts.ACTIONS,
     }

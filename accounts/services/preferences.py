@@ -1,21 +1,44 @@
-"""How a person wants to see the pages. No audit event: it changes nothing for anybody else."""
+"""How a person wants to see and use the pages. No audit event: it changes nothing for anybody else."""
+
+from collections.abc import Mapping
 
 from django.db import transaction
 
+from accounts import shortcuts
+from accounts.exceptions import Invalid
 from accounts.models import User
 
 THEMES = ("", "light", "dark")
 """Empty follows the device."""
 
 
-def save(*, person: User, theme: str, keys: bool) -> User:
-    """Keep theme and whether single keys act; other preferences are left alone."""
+def save(
+    *,
+    person: User,
+    theme: str,
+    time_zone: str,
+    keys: str,
+    key_map: Mapping[str, str],
+    advance: bool,
+) -> User:
+    """Keep theme, time zone (empty: the device's), how keys act and which, and whether a decision leads on to the next.
+
+    Other preferences are left alone. Raises `Invalid` for keys that are none or taken twice."""
+    faults = shortcuts.faults(key_map)
+    if faults:
+        raise Invalid(
+            "These keys cannot be used.",
+            errors=[{"field": name, "message": text} for name, text in faults.items()],
+        )
     with transaction.atomic(durable=True):
         person = User.objects.select_for_update(of=("self",), no_key=True).get(pk=person.pk)
         person.preferences = {
             **person.preferences,
             "theme": theme if theme in THEMES else "",
-            "keys": "on" if keys else "off",
+            "keys": keys if keys in shortcuts.WAYS else "on",
+            "key_map": shortcuts.different(key_map),
+            "advance": advance,
         }
-        person.save(update_fields=["preferences"])
+        person.time_zone = time_zone
+        person.save(update_fields=["preferences", "time_zone"])
     return person

@@ -1,5 +1,6 @@
 """Small pieces every page uses: icons, places in the bar, times, badges."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from accounts import shortcuts
 from approvals.models import Queue
 from approvals.sheet import amount
 
@@ -93,6 +95,28 @@ def relative(moment: datetime, now: datetime, style: str) -> str:
     if style == "due":
         return f"{length} left" if moment >= now else f"{length} overdue"
     return f"in {length}" if moment > now else f"{length} ago"
+
+
+@register.simple_tag(takes_context=True)
+def hint(context: Context, name: str) -> SafeString:
+    """The key this person presses for the action that is usually on `name`; seen only where keys act."""
+    key = context.get("ui_key_map", {}).get(name, name)
+    held = "Alt+" if context.get("ui_keys") == "alt" else ""
+    return format_html('<kbd class="key key--hint">{}{}</kbd>', held, key)
+
+
+@register.simple_tag(takes_context=True)
+def keys(context: Context) -> list[tuple[str, str]]:
+    """Key and words of every action, for the list of keys."""
+    chosen = context.get("ui_key_map", {})
+    return [(chosen.get(action.key, action.key), action.words) for action in context.get("ui_actions", ())]
+
+
+@register.simple_tag(takes_context=True)
+def key_map(context: Context) -> str:
+    """What of the person's keys differs from the usual ones, as JSON: key → the action's usual key."""
+    chosen = context.get("ui_key_map", {})
+    return json.dumps({key: name for name, key in chosen.items()}) if shortcuts.different(chosen) else ""
 
 
 @register.simple_tag

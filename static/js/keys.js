@@ -1,11 +1,13 @@
-// Keys for the main path. An element that can be reached by a key says so itself (data-key="a"): a button or a link is
-// clicked, a folded form is opened and its first field takes the focus. Single keys rest in fields, in dialogs, with a
-// modifier held, and when the person has switched them off (WCAG 2.1.4).
+// Keys for the main path. An element that can be reached by a key says so itself: data-key="a" names the action by its
+// usual key, whichever key the person has given it (data-key-map on the body). A button or a link is clicked, a folded
+// form is opened and its first field takes the focus, a field is focused. Single keys rest in fields, in dialogs, with a
+// modifier held, and when the person has switched them off; or they act only while Alt is held (WCAG 2.1.4).
 (() => {
   "use strict";
 
-  const off = document.body.dataset.keys === "off";
-  if (!off) document.documentElement.classList.add("has-keys");
+  const way = document.body.dataset.keys || "on";
+  const chosen = document.body.dataset.keyMap ? JSON.parse(document.body.dataset.keyMap) : null;
+  if (way !== "off") document.documentElement.classList.add("has-keys");
 
   const writable = (element) => element.closest("input:not([type=checkbox], [type=radio], [type=button], [type=submit]), select, textarea, [contenteditable]");
 
@@ -21,6 +23,26 @@
     return true;
   }
 
+  // The action's name for the key pressed: its own, or on a layout where Alt makes another letter, the key's place.
+  function meant(event) {
+    const pressed = [event.key.length === 1 ? event.key : ""];
+    if (event.altKey && /^Key[A-Z]$/.test(event.code)) pressed.push(event.code[3].toLowerCase());
+    for (const key of pressed) {
+      const name = chosen ? chosen[key] : key;
+      if (name) return name;
+    }
+    return "";
+  }
+
+  function isFree(element) {
+    return !element.closest("[hidden], [inert]") && element.getClientRects().length > 0;
+  }
+
+  function reached(name) {
+    const found = [...document.querySelectorAll(`[data-key="${CSS.escape(name)}"]`)];
+    return found.find(isFree) || null;
+  }
+
   function use(element) {
     if (element.disabled || element.getAttribute("aria-disabled") === "true") {
       window.countersign?.say(element.dataset.why || "Not possible now");
@@ -32,6 +54,12 @@
       details.open = true;
       (details.querySelector("select, input:not([type=hidden]), textarea") || element).focus();
       details.scrollIntoView({ block: "nearest" });
+      return;
+    }
+    if (writable(element)) {
+      element.focus();
+      element.select?.();
+      element.scrollIntoView({ block: "nearest" });
       return;
     }
     element.click();
@@ -57,28 +85,31 @@
       }
       return;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
 
-    if ((event.key === "ArrowDown" || event.key === "ArrowUp") && (target === document.body || target.hasAttribute("data-line") || target.id === "main" || target.tagName === "H1")) {
+    if (!event.altKey && (event.key === "ArrowDown" || event.key === "ArrowUp") && (target === document.body || target.hasAttribute("data-line") || target.id === "main" || target.tagName === "H1")) {
       if (step(event.key === "ArrowDown" ? 1 : -1)) event.preventDefault();
       return;
     }
-    if (off || writable(target) || event.repeat && !["j", "k"].includes(event.key)) return;
+    if (way === "off" || event.altKey !== (way === "alt") || writable(target)) return;
 
-    if (event.key === "j" || event.key === "k") {
-      if (step(event.key === "j" ? 1 : -1)) event.preventDefault();
+    const name = meant(event);
+    if (!name) return;
+    if (name === "j" || name === "k") {
+      if (step(name === "j" ? 1 : -1)) event.preventDefault();
       return;
     }
-    if (event.key === "?") {
+    if (event.repeat) return;
+    if (name === "?") {
       event.preventDefault();
       document.getElementById("keys")?.showModal();
       return;
     }
-    if (!/^[a-z]$/.test(event.key) || !window.countersign.wasShown(event)) return;
-    const element = document.querySelector(`[data-key="${event.key}"]`);
+    if (!window.countersign.wasShown(event)) return;
+    const element = reached(name);
     if (!element) return;
     event.preventDefault();
-    const begun = element.dataset.key === "a" && element.closest("#decide")?.querySelector("details[open] summary");
+    const begun = name === "a" && element.closest("#decide")?.querySelector("details[data-verdict][open] summary");
     if (begun) {
       window.countersign.say("Another verdict is being written. Close it with Escape before you approve.");
       begun.focus();
