@@ -1,0 +1,127 @@
+"""The people around one proposal: who may see it and so be named in a comment, who may write one, who is away."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Q
+from django.utils import timezone
+from guardian.models import GroupObjectPermission, UserObjectPermission
+
+from accounts.exceptions import NotAllowed
+from accounts.models import Absence, User
+from accounts.permissions import AUDITOR
+from agents.models import Agent
+from agents.permissions import can_manage
+from approvals import permissions
+from approvals.models import Proposal, Queue
+
+
+def who_may_see(proposal: Proposal) -> list[User]:
+    """Everybody who may see it, by name: the rule of `permissions.check_can_see`, from the proposal's side."""
+    rights = _holders(Queue, permissions.REVIEW, proposal.queue_id) | _holders(
+        Agent, "manage_agent", proposal.agent_id
+    )
+    app, codename = AUDITOR
+    audits = {"content_type__app_label": app, "codename": codename}
+    return list(
+        User.objects.filter(
+            rights
+            | Q(pk=proposal.agent.owner_id)
+            | Q(is_superuser=True)
+            | Q(
+                pk__in=User.objects.filter(**{f"user_permissions__{name}": of for name, of in audits.items()})
+            )
+            | Q(
+                pk__in=User.objects.filter(
+                    **{f"groups__permissions__{name}": of for name, of in audits.items()}
+                )
+            ),
+            is_active=True,
+        ).order_by("name", "pk")
+    )
+
+
+def _holders(model: type[Queue] | type[Agent], codename: str, pk: int | None) -> Q:
+    """People with this object permission, of their own or by a team."""
+    on = {
+        "permission__codename": codename,
+        "permission__content_type": ContentType.objects.get_for_model(model),
+        "object_pk": str(pk),
+    }
+    return Q(pk__in=UserObjectPermission.objects.filter(**on).values("user")) | Q(
+        pk__in=User.objects.filter(
+            groups__in=GroupObjectPermission.objects.filter(**on).values("group")
+        ).values("pk")
+    )
+
+
+def check_can_comment(user: User, proposal: Proposal) -> None:
+    """Who may see it may speak about it, apart from mere auditors, who read everything and write nothing."""
+    permissions.check_can_see(user, proposal)
+    if proposal.queue_id is not None and proposal.queue_id in permissions.reviewable_queue_ids(user):
+        return
+    if not can_manage(user, proposal.agent):
+        raise NotAllowed("Auditors read; they do not write.")
+
+
+def can_comment(user: User, proposal: Proposal) -> bool:
+    """Whether `check_can_comment` would let this person pass, who sees the proposal already."""
+    try:
+        check_can_comment(user, proposal)
+    except NotAllowed:
+        return False
+    return True
+
+
+def named_in(text: str, people: Iterable[User]) -> list[User]:
+    """Whom "@Name" in the text names, the longest name first, so that "@Ann Lee" does not also name an Ann.
+
+    Capitals do not matter; two people of one name are both meant."""
+    by_name: dict[str, list[User]] = {}
+    for one in people:
+        by_name.setdefault(_folded(str(one)), []).append(one)
+    if not by_name:
+        return []
+    names = "|".join(re.escape(name) for name in sorted(by_name, key=len, reverse=True))
+    found = re.findall(rf"(?<!\w)@({names})(?!\w)", _folded(text))
+    return [one for name in dict.fromkeys(found) for one in by_name[name]]
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """Somebody who may decide a proposal. `absence` is set while he is away; `stand_in` is his delegate then, if that
+    person may decide it too."""
+
+    person: User
+    absence: Absence | None = None
+    stand_in: User | None = None
+
+    def __str__(self) -> str:
+        if self.absence is None:
+            return str(self.person)
+        until = timezone.localtime(self.absence.ends_at)
+        stand_in = f"; {self.stand_in} stands in" if self.stand_in else ""
+        return f"{self.person}, away until {until:%a} {until.day} {until:%b}{stand_in}"
+
+
+def colleagues_of(me: User, deciders: Sequence[User]) -> list[Colleague]:
+    """The others among those who may decide, with who of them is away now."""
+    others = {one.pk: one for one in deciders if one.pk != me.pk}
+    away = {
+        absence.person_id: absence
+        for absence in Absence.objects.at(timezone.now()).filter(person__in=others)  # type: ignore[attr-defined]
+    }
+    found = []
+    for one in others.values():
+        absence = away.get(one.pk)
+        delegate = others.get(absence.delegate_id) if absence and absence.delegate_id else None
+        stand_in = None if delegate is None or delegate.pk in away else delegate
+        found.append(Colleague(one, absence, stand_in))
+    return found
