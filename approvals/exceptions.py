@@ -24,6 +24,13 @@ class AlreadyClaimed(Conflict):
     title = "A colleague is on it"
 
 
+class NowhereToEscalate(Conflict):
+    """The queue's chain names no other queue in which somebody may decide this."""
+
+    code = "nowhere_to_escalate"
+    title = "There is nowhere to escalate it to"
+
+
 class NothingToClaim(Conflict):
     """The queues hold nothing that this person may decide and nobody holds."""
 
@@ -45,7 +52,7 @@ class TooFast(Conflict):
     title = "Read it first"
 
 
-class NotSeen(Conflict):
+class NotSeen(Invalid):
     """What cannot be undone, or is critical, is approved only by somebody who had all of it in view."""
 
     code = "not_seen"

@@ -53,7 +53,7 @@ def domain_policy(domain: str, authority_number: int) -> DomainPolicy:
 
 
 def _load(domain: str) -> DomainPolicy:
-    queues = {queue.slug: queue for queue in Queue.objects.all().order_by("id")}
+    queues = {queue.slug: queue for queue in Queue.objects.select_related("calendar").order_by("id")}
     found = Policy.objects.filter(domain=domain).select_related("current__default_queue").first()
     if found is None or found.current is None:
         first = next((slug for slug, queue in queues.items() if queue.domain == domain), None)

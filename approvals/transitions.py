@@ -11,7 +11,7 @@ from django.db.models import F
 from accounts.exceptions import NotFound
 from approvals import news, states
 from approvals.exceptions import WrongState
-from approvals.models import Claim, Proposal
+from approvals.models import Claim, Proposal, Queue
 from approvals.states import State
 from audit import recording
 from audit.events import Actor, Kind, Target
@@ -93,6 +93,37 @@ def new_revision(
         policy_version=proposal.policy_version_id,
     )
     _announce(proposal)
+
+
+def moved(
+    proposal: Proposal,
+    to: Queue,
+    *,
+    actor: Actor,
+    at: datetime,
+    detail: dict[str, Any],
+    fields: tuple[str, ...] = (),
+) -> None:
+    """Record that a pending proposal now waits in another queue, saving `fields` the caller has set along with it.
+
+    Lease and assignment end: they were for people of the queue it came from."""
+    came_from = proposal.queue
+    assert came_from is not None
+    Claim.objects.filter(proposal=proposal, ended_at=None).update(ended_at=at, ended_by="moved")
+    proposal.queue = to
+    proposal.claimed_by = proposal.claimed_until = proposal.assigned_to = None
+    _save(proposal, at, ["queue", "claimed_by", "claimed_until", "assigned_to", *fields])
+    recording.record(
+        actor=actor,
+        kind=Kind.PROPOSAL_ESCALATED,
+        target=Target("proposal", str(proposal.pk), proposal.version),
+        before={"queue": came_from.slug},
+        after={"queue": to.slug, "revision": proposal.revision, "digest": proposal.digest},
+        detail=detail,
+        policy_version=proposal.policy_version_id,
+    )
+    _announce(proposal)
+    news.queue_changed(came_from.slug)
 
 
 def _save(proposal: Proposal, at: datetime, fields: list[str]) -> None:

@@ -52,6 +52,7 @@ class Kind(StrEnum):
     PROPOSAL_SKIPPED = "proposal.skipped"
     PROPOSAL_ASSIGNED = "proposal.assigned"
     PROPOSAL_ESCALATED = "proposal.escalated"
+    PROPOSAL_STEP_SKIPPED = "proposal.escalation_skipped"
     PROPOSAL_REMINDED = "proposal.reminded"
     PROPOSAL_COMMENTED = "proposal.commented"
     PACING_STOPPED = "reviewer.pacing_stopped"

@@ -15,6 +15,7 @@ _WORDS = {
     "proposal.skipped": "passed over it",
     "proposal.assigned": "assigned it",
     "proposal.escalated": "escalated it",
+    "proposal.escalation_skipped": "could not escalate it",
     "proposal.reminded": "reminded the reviewers",
     "proposal.commented": "wrote a comment",
     "reviewer.pacing_stopped": "was stopped for approving faster than a person can read",

@@ -18,7 +18,7 @@ from agents.authority import Bearer, Cache
 from agents.autonomy import AUDIT_RATE
 from agents.exceptions import ArgumentsInvalid, BadCredential
 from agents.models import ActionType, Agent, Mandate
-from approvals import acceptance, canonical, facts, grants, news, routing
+from approvals import acceptance, canonical, deadlines, facts, grants, news, routing
 from approvals.acceptance import Draft
 from approvals.exceptions import IdempotencyConflict, InFlight
 from approvals.ids import uuid7
@@ -160,9 +160,6 @@ def _draft(standing: _Standing, asked: _Request) -> Draft:
     content = canonical.arguments_bytes(request.arguments)
     queue = rules.queues[route.queue] if route.queue else None
     probability = AUDIT_RATE.get(route.tier) if route.state in (State.SCHEDULED, State.APPROVED) else None
-    expiry = timedelta(seconds=request.expires_in) if request.expires_in else None
-    if expiry is None and queue is not None:
-        expiry = timedelta(minutes=queue.expires_minutes)
     proposal = Proposal(
         id=uuid7(),
         agent=agent,
@@ -201,8 +198,7 @@ def _draft(standing: _Standing, asked: _Request) -> Draft:
         sampled=probability is not None and _random.random() < probability,
         priority=Priority[request.priority.upper()],
         created_at=now,
-        due_at=now + timedelta(minutes=queue.due_minutes) if queue else None,
-        expires_at=now + (expiry or _DEFAULT_EXPIRY),
+        expires_at=now + _DEFAULT_EXPIRY,
         effective_at=(
             now + timedelta(seconds=mandate.veto_seconds)
             if mandate and route.state == State.SCHEDULED
@@ -210,6 +206,7 @@ def _draft(standing: _Standing, asked: _Request) -> Draft:
         ),
         changed_at=now,
     )
+    _set_times(proposal, request, now)
     event = recording.prepare(
         actor=agent.actor(),
         kind=f"proposal.{route.state}",
@@ -226,6 +223,18 @@ def _draft(standing: _Standing, asked: _Request) -> Draft:
         policy_version=rules.version_id,
     )
     return Draft(proposal, content, event, route)
+
+
+def _set_times(proposal: Proposal, request: ProposeRequest, now: datetime) -> None:
+    """When it is due and expires; what the agent asks for in seconds is by the clock, whoever is at work.
+
+    Only what waits for a person calls for attention."""
+    if proposal.queue is not None:
+        deadlines.enter(proposal, proposal.queue, at=now)
+    if proposal.state != State.PENDING:
+        proposal.queued_at = proposal.attention_at = None
+    if request.expires_in:
+        proposal.expires_at = now + timedelta(seconds=request.expires_in)
 
 
 def draft_of(

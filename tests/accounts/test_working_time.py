@@ -1,4 +1,4 @@
-"""Working minutes: examples around holidays, nights and changed clocks, and properties against a slow second opinion."""
+"""Working minutes: examples around holidays, nights and changed clocks; properties; a slow second opinion."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
