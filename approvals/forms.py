@@ -1,46 +1,90 @@
 """What a reviewer sends: which revision and version he looked at, and what he says of it."""
 
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import forms
+from django.core import signing
 
+from accounts.models import User
 from approvals.models import Proposal, Verdict
+from approvals.services import decide
 from approvals.services.decide import Ballot
+
+_OPENED = "countersign.opened"
+_REMEMBERED = timedelta(days=1)
+
+
+def opened(proposal: Proposal, person: User) -> str:
+    """When this person's page of this revision was made, signed, so that nobody can have opened it earlier."""
+    return signing.dumps([str(proposal.pk), proposal.revision, person.pk, time.time()], salt=_OPENED)
+
+
+def opened_at(text: str, proposal: Proposal, person: User) -> datetime | None:
+    """What `opened` signed, or None where it is missing, forged, old, or of another page or person."""
+    try:
+        pk, revision, who, seconds = signing.loads(text, salt=_OPENED, max_age=_REMEMBERED)
+    except (signing.BadSignature, ValueError, TypeError):
+        return None
+    if [pk, revision, who] != [str(proposal.pk), proposal.revision, person.pk]:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 class SeenForm(forms.Form):
-    """Every decision names the revision and the version of the page it was taken on."""
+    """Every decision names the revision and the version of the page it was taken on, and when that was opened."""
 
     revision = forms.IntegerField(widget=forms.HiddenInput)
     version = forms.IntegerField(widget=forms.HiddenInput)
+    opened = forms.CharField(required=False, max_length=300, widget=forms.HiddenInput)
 
-    def __init__(self, data: Any = None, *, proposal: Proposal, verdict: Verdict) -> None:
-        seen = {"revision": proposal.revision, "version": proposal.version}
+    def __init__(
+        self, data: Any = None, *, proposal: Proposal, verdict: Verdict, person: User | None = None
+    ) -> None:
+        seen: dict[str, Any] = {"revision": proposal.revision, "version": proposal.version}
+        if person is not None and data is None:
+            seen["opened"] = opened(proposal, person)
         super().__init__(data, initial=seen, auto_id=f"{verdict}_%s")
         self.proposal = proposal
         self.verdict = verdict
 
-    @property
-    def ballot(self) -> Ballot:
+    def ballot(self, person: User) -> Ballot:
         """The valid form as the use case takes it."""
         return Ballot(
+            opened_at=opened_at(self.cleaned_data.get("opened", ""), self.proposal, person),
             verdict=self.verdict,
             revision=self.cleaned_data["revision"],
             version=self.cleaned_data["version"],
             reason=self.cleaned_data.get("reason", ""),
             comment=self.cleaned_data.get("comment", ""),
+            seen=self.cleaned_data.get("seen", False),
         )
 
 
 class ApproveForm(SeenForm):
-    """Approval of exactly what was shown. Where blank lines were folded, only a page that had them open may send it."""
+    """Approval of exactly what was shown. Where blank lines were folded, only a page that had them open may send it;
+    what cannot be undone or is critical asks for `seen`: all of it was in view."""
 
     shown = forms.BooleanField(required=False, widget=forms.HiddenInput)
+    seen = forms.BooleanField(
+        label="I have read all of it", required=False, widget=forms.CheckboxInput(attrs={"required": True})
+    )
 
-    def __init__(self, data: Any = None, *, proposal: Proposal, folds: int, folds_open: bool) -> None:
-        super().__init__(data, proposal=proposal, verdict=Verdict.APPROVE)
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        proposal: Proposal,
+        folds: int,
+        folds_open: bool,
+        person: User | None = None,
+    ) -> None:
+        super().__init__(data, proposal=proposal, verdict=Verdict.APPROVE, person=person)
         self.folds = folds
         self.initial["shown"] = folds_open
+        if not decide.must_be_seen(proposal):
+            del self.fields["seen"]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}

@@ -46,3 +46,8 @@ def _seat(
             taken[position] = voter
             return True
     return False
+
+
+def wanted(approvals: Sequence[Sequence[str]], required: Seats) -> list[str]:
+    """Teams of which one more vote would fill a seat; none once every seat is filled."""
+    return [seat["team"] for seat in required if useful(approvals, required, [seat["team"]])]

@@ -6,14 +6,16 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from approvals.services import claim, expire
+from approvals.services import attend, claim, expire, settle
 
 _STEPS: dict[str, Callable[..., int]] = {
+    "held": settle.settle_due,
     "windows": expire.close_veto_windows,
     "lapsed": expire.lapse_grants,
     "expired": expire.expire_undecided,
     "unknown": expire.mark_unknown,
     "leases": claim.release_run_out,
+    "attention": attend.attend,
 }
 
 

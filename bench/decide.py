@@ -183,7 +183,7 @@ def _post_decisions(client: httpx.Client, proposals: list[object], latencies: li
         begun = time.perf_counter()
         answer = client.post(
             f"/proposals/{proposal.pk}/approve/",
-            data={"csrfmiddlewaretoken": token, "revision": 1, "version": 1},
+            data={"csrfmiddlewaretoken": token, "revision": 1, "version": 1, "seen": "on"},
             headers={"Referer": str(client.base_url)},
         )
         if answer.status_code not in (200, 302, 303):

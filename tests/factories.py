@@ -138,6 +138,7 @@ class Desk:
             extra.setdefault("reason", "not_allowed")
         if verdict == Verdict.RETURN:
             extra.setdefault("comment", "Which order is meant?")
+        extra.setdefault("seen", True)
         ballot = Ballot(verdict=verdict, revision=now.revision, version=now.version, **extra)
         return decide(proposal_id=proposal.pk, reviewer=by or self.reviewer, ballot=ballot)
 

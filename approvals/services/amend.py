@@ -1,6 +1,5 @@
 """What the agent may still do with an open proposal: withdraw it, or revise it after a reviewer's question."""
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +8,10 @@ from django.utils import timezone
 
 from agents.exceptions import AgentNotLive
 from agents.models import Agent, AgentState
-from approvals import canonical, states, transitions
+from approvals import canonical, deadlines, notifications, revising, states, transitions
 from approvals.exceptions import PolicyRefused, WrongState
-from approvals.models import Proposal
-from approvals.services import decide
+from approvals.models import HeldBallot, Proposal
+from approvals.notifications import Topic
 from approvals.states import State
 
 
@@ -26,10 +25,26 @@ def withdraw(*, proposal_id: UUID, agent: Agent, reason: str) -> Proposal:
             raise WrongState(
                 f"The proposal is {State(proposal.state).label.lower()}; it can no longer be withdrawn."
             )
+        _drop_held(proposal)
         transitions.apply(
             proposal, State.WITHDRAWN, actor=agent.actor(), at=timezone.now(), detail={"reason": reason}
         )
     return proposal
+
+
+def _drop_held(proposal: Proposal) -> None:
+    """A verdict that its undo window still held back comes to nothing; its reviewer is told."""
+    held = HeldBallot.objects.filter(proposal=proposal).first()
+    if held is None:
+        return
+    held.delete()
+    notifications.tell(
+        [held.reviewer_id],
+        topic=Topic.DROPPED,
+        text=f"Your decision on “{proposal.title}” was not sent: the agent withdrew the proposal before.",
+        key=f"dropped:{proposal.pk}:{held.held_at.isoformat()}",
+        proposal=proposal,
+    )
 
 
 def revise(*, proposal_id: UUID, agent: Agent, arguments: dict[str, Any], reply: str) -> Proposal:
@@ -47,22 +62,21 @@ def revise(*, proposal_id: UUID, agent: Agent, arguments: dict[str, Any], reply:
             )
         if proposal.agent.state != AgentState.LIVE:
             raise AgentNotLive(f"The agent is {proposal.agent.state}.")
-        decide.check_arguments(proposal, arguments)
+        revising.check_arguments(proposal, arguments)
         now = timezone.now()
-        route = decide.route_again(proposal, arguments, now)
+        route = revising.route_again(proposal, arguments, now)
         if route.state == State.DENIED:
             raise PolicyRefused(route.reasons[-1].detail, rule=route.reasons[-1].rule)
-        decide.add_revision(proposal, content, editor=None, reply=reply, at=now)
-        decide.apply_route(proposal, route)
+        revising.add_revision(proposal, content, editor=None, reply=reply, at=now)
+        revising.apply_route(proposal, route, at=now)
         assert proposal.queue is not None
-        proposal.due_at = now + timedelta(minutes=proposal.queue.due_minutes)
-        proposal.expires_at = now + timedelta(minutes=proposal.queue.expires_minutes)
+        deadlines.enter(proposal, proposal.queue, at=now)
         transitions.apply(
             proposal,
             State.PENDING,
             actor=agent.actor(),
             at=now,
             detail={"reply": reply},
-            fields=(*decide.REVISED_FIELDS, "due_at", "expires_at"),
+            fields=(*revising.REVISED_FIELDS, *deadlines.ENTERED),
         )
     return proposal

@@ -4,18 +4,22 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Case, Exists, OuterRef, Value, When
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import permissions, selectors, transitions
+from approvals import news, notifications, permissions, selectors, transitions
 from approvals.exceptions import AlreadyClaimed, NothingToClaim, WrongState
-from approvals.models import Claim, Proposal
+from approvals.models import Claim, HeldBallot, Proposal
+from approvals.notifications import Topic
 from approvals.states import State
 from audit import recording
 from audit.events import Kind, Target, system
 
 _CANDIDATES = 32
 _ROUNDS = 8
+_REMEMBERED = timedelta(hours=1)
+"""How long after a lease ran out its holder is still told that somebody took over."""
 
 
 def claim(*, proposal_id: UUID, reviewer: User) -> Proposal:
@@ -28,10 +32,17 @@ def claim(*, proposal_id: UUID, reviewer: User) -> Proposal:
         if proposal.state != State.PENDING:
             raise WrongState(f"It is {State(proposal.state).label.lower()} and waits for nobody.")
         permissions.check_has_not_voted(reviewer, proposal)
+        _check_not_held(proposal)
         if proposal.is_claimed and proposal.claimed_by_id != reviewer.pk:
             raise AlreadyClaimed(f"{proposal.claimed_by} is on it until {proposal.claimed_until:%H:%M} UTC.")
         take(proposal, reviewer, at=timezone.now())
     return proposal
+
+
+def _check_not_held(proposal: Proposal) -> None:
+    held = HeldBallot.objects.filter(proposal=proposal).select_related("reviewer").first()
+    if held is not None:
+        raise AlreadyClaimed(f"{held.reviewer} has just decided it; it may still be undone.")
 
 
 def claim_next(*, reviewer: User, queue_id: int | None = None) -> Proposal:
@@ -53,12 +64,20 @@ def claim_next(*, reviewer: User, queue_id: int | None = None) -> Proposal:
 
 
 def _take_first_free(candidates: list[UUID], queue_ids: list[int], reviewer: User) -> Proposal | None:
+    """The candidates come in the order in which this person should get them."""
+    places = [When(pk=pk, then=Value(place)) for place, pk in enumerate(candidates)]
     with transaction.atomic(durable=True):
         proposal = (
             Proposal.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
             .select_related("queue", "agent", "action_type")
-            .filter(pk__in=candidates, queue__in=queue_ids, state=State.PENDING, claimed_by=None)
-            .order_by("priority", "due_at", "pk")
+            .filter(
+                ~Exists(HeldBallot.objects.filter(proposal=OuterRef("pk"))),
+                pk__in=candidates,
+                queue__in=queue_ids,
+                state=State.PENDING,
+                claimed_by=None,
+            )
+            .order_by(Case(*places, default=Value(len(candidates))))
             .first()
         )
         if proposal is not None:
@@ -72,14 +91,36 @@ def take(proposal: Proposal, reviewer: User, *, at: datetime) -> None:
     until = at + timedelta(minutes=proposal.queue.lease_minutes)
     renewal = proposal.claimed_by_id == reviewer.pk
     if not renewal:
+        _tell_of_take_over(proposal, reviewer, at)
         Claim.objects.filter(proposal=proposal, ended_at=None).update(ended_at=at, ended_by="taken_over")
         Claim.objects.create(proposal=proposal, reviewer=reviewer)
         recording.record(
             actor=reviewer.actor(), kind=Kind.PROPOSAL_CLAIMED, target=Target("proposal", str(proposal.pk))
         )
+        news.proposal_changed(proposal)
     proposal.claimed_by = reviewer
     proposal.claimed_until = until
     proposal.save(update_fields=["claimed_by", "claimed_until"])
+
+
+def _tell_of_take_over(proposal: Proposal, reviewer: User, at: datetime) -> None:
+    """Whose lease ran out on it learns who has it now, and the new holder whom he took it over from."""
+    latest = Claim.objects.filter(proposal=proposal).select_related("reviewer").order_by("-pk").first()
+    if latest is None or latest.reviewer_id == reviewer.pk or latest.ended_by not in ("", "run_out"):
+        return
+    if latest.ended_at is not None and latest.ended_at < at - _REMEMBERED:
+        return
+    for person, text in (
+        (latest.reviewer_id, f"{reviewer} took over “{proposal.title}”: your claim had run out."),
+        (reviewer.pk, f"You took over “{proposal.title}” from {latest.reviewer}, whose claim had run out."),
+    ):
+        notifications.tell(
+            [person],
+            topic=Topic.TAKEN_OVER,
+            text=text,
+            key=f"taken_over:{proposal.pk}:{latest.pk}",
+            proposal=proposal,
+        )
 
 
 def release(*, proposal_id: UUID, reviewer: User) -> Proposal:
@@ -125,3 +166,4 @@ def end_lease(proposal: Proposal, *, at: datetime, by: str) -> None:
     proposal.claimed_by = None
     proposal.claimed_until = None
     proposal.save(update_fields=["claimed_by", "claimed_until"])
+    news.proposal_changed(proposal)

@@ -1,31 +1,34 @@
-"""Decide: one reviewer's verdict on one revision; the final decision once the quorum is met."""
+"""Decide: one reviewer's verdict on one revision; the final decision once the quorum is met.
+
+Where the queue has an undo window the verdict is first held (`HeldBallot`): everything is checked when it is given, and
+again when it settles (services/settle.py), which is when the agent learns of it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Func, Value
 from django.utils import timezone
 
 from accounts.exceptions import Invalid
 from accounts.models import User
-from agents import authority, evidence, pointers, schemas, strict_json
+from agents import evidence, strict_json
 from agents.autonomy import Tier
 from agents.evidence import LOSS_APPROVED, LOSS_WRONG, Judgement
 from agents.exceptions import AgentNotLive, ArgumentsInvalid
-from agents.models import AgentState, Evidence, Mandate
-from approvals import acceptance, canonical, facts, grants, permissions, routing, transitions
-from approvals.exceptions import AlreadyClaimed, PolicyRefused, ProposalChanged, WrongState
-from approvals.models import Claim, Decision, Proposal, Queue, Revision, Verdict, Vote
-from approvals.routing import Route
+from agents.models import AgentState, Evidence
+from approvals import canonical, grants, notifications, pacing, permissions, quorum, revising, transitions
+from approvals.exceptions import AlreadyClaimed, NotSeen, PolicyRefused, ProposalChanged, TooFast, WrongState
+from approvals.models import Claim, Decision, HeldBallot, Proposal, Revision, Verdict, Vote
+from approvals.notifications import Topic
 from approvals.states import State
 from audit import recording
 from audit.events import Kind, Target
 
 MAX_REASON = 60
 MAX_COMMENT = 20_000
+_APPROVING = (Verdict.APPROVE, Verdict.EDIT)
 
 _FINAL_STATE = {
     Verdict.APPROVE: State.APPROVED,
@@ -40,7 +43,8 @@ _FINAL_STATE = {
 class Ballot:
     """What the reviewer saw and says. `revision` and `version` are those of the page he looked at.
 
-    `arguments` go with an edit, `reason` (a code of the queue's list) with reject and veto, `comment` with all."""
+    `arguments` go with an edit, `reason` (a code of the queue's list) with reject and veto, `comment` with all.
+    `opened_at` is when the page was made, which a queue's pacing asks for; `seen` that all of it was in view."""
 
     verdict: Verdict
     revision: int
@@ -48,44 +52,169 @@ class Ballot:
     reason: str = ""
     comment: str = ""
     arguments: dict[str, Any] | None = None
+    opened_at: datetime | None = None
+    seen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The proposal afterwards. `final` is False while further votes are needed, `repeated` for a double click."""
+    """The proposal afterwards. `final` is False while further votes are needed, `repeated` for a double click.
+
+    `held_until` is set while the queue's undo window is open: nothing has been sent to the agent before then."""
 
     proposal: Proposal
     final: bool
     repeated: bool = False
+    held_until: datetime | None = None
 
 
 def decide(*, proposal_id: UUID, reviewer: User, ballot: Ballot) -> Decided:
     """Record the vote and, if it settles the matter, the decision, evidence and grant in one transaction.
 
     Sending the same vote again answers as the first time did (A24). Raises `MayNotDecide`, `ProposalChanged`,
-    `WrongState`, `AlreadyClaimed`, `Invalid`, `ArgumentsInvalid`, `PolicyRefused`, `AgentNotLive`."""
+    `WrongState`, `AlreadyClaimed`, `NotSeen`, `TooFast`, `Invalid`, `ArgumentsInvalid`, `PolicyRefused`,
+    `AgentNotLive`."""
+    try:
+        with transaction.atomic(durable=True):
+            return _decide(transitions.locked(proposal_id), reviewer, ballot)
+    except TooFast as stop:
+        _record_stop(proposal_id, reviewer, stop)
+        raise
+
+
+def _decide(proposal: Proposal, reviewer: User, ballot: Ballot) -> Decided:
+    if ballot.verdict == Verdict.EDIT and _is_own_edit(proposal, reviewer, ballot):
+        return Decided(proposal, final=proposal.state != State.PENDING, repeated=True)
+    permissions.check_can_decide(reviewer, proposal)
+    repeated = _repeat(proposal, reviewer, ballot)
+    if repeated is not None:
+        return repeated
+    now = timezone.now()
+    check(proposal, reviewer, ballot, at=now)
+    if ballot.verdict == Verdict.APPROVE and must_be_seen(proposal) and not ballot.seen:
+        raise NotSeen(
+            "Nothing was decided. This action cannot be taken back or is critical: look at all of it first.",
+            errors=[{"field": "seen", "message": "must be ticked"}],
+        )
+    _check_pace(proposal, reviewer, ballot, now)
+    assert proposal.queue is not None
+    if proposal.queue.undo_seconds and ballot.verdict != Verdict.VETO:
+        return _hold(proposal, reviewer, ballot, now)
+    return cast(proposal, reviewer, ballot, at=now)
+
+
+def check(proposal: Proposal, reviewer: User, ballot: Ballot, *, at: datetime) -> None:
+    """Everything that must be true for this vote on a locked proposal, when it is given and when it settles."""
+    _check_state(proposal, reviewer, ballot, at)
+    permissions.check_has_not_voted(reviewer, proposal)
+    _check_reason(proposal, ballot)
+    if ballot.verdict == Verdict.EDIT:
+        _check_edit(proposal, ballot)
+
+
+def cast(proposal: Proposal, reviewer: User, ballot: Ballot, *, at: datetime) -> Decided:
+    """A step: count a checked vote on a locked proposal, and finish the matter where it does."""
+    if ballot.verdict == Verdict.EDIT:
+        return _edit(proposal, reviewer, ballot, at)
+    revision = proposal.current_revision
+    _vote(proposal, revision, reviewer, ballot)
+    if ballot.verdict == Verdict.APPROVE and not _is_met(proposal, revision):
+        _hand_on(proposal, revision, at=at, by="voted")
+        proposal.save(update_fields=["claimed_by", "claimed_until", "assigned_to", "roles"])
+        return Decided(proposal, final=False)
+    _finish(proposal, revision, reviewer, ballot, at)
+    return Decided(proposal, final=True)
+
+
+def _hold(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> Decided:
+    """Keep the verdict back for the queue's undo window. A lease that is about to end lasts as long."""
+    assert proposal.queue is not None
+    until = now + timedelta(seconds=proposal.queue.undo_seconds)
+    HeldBallot.objects.create(
+        proposal=proposal,
+        reviewer=reviewer,
+        verdict=ballot.verdict,
+        revision=ballot.revision,
+        version=ballot.version,
+        reason=ballot.reason,
+        comment=ballot.comment,
+        arguments=None if ballot.arguments is None else _canonical(ballot.arguments),
+        held_at=now,
+        settles_at=until,
+    )
+    recording.record(
+        actor=reviewer.actor(),
+        kind=Kind.PROPOSAL_HELD,
+        target=Target("proposal", str(proposal.pk)),
+        after={"revision": ballot.revision, "verdict": str(ballot.verdict)},
+        detail={"seconds": proposal.queue.undo_seconds},
+    )
+    return Decided(proposal, final=False, held_until=until)
+
+
+def _check_pace(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> None:
+    """Nobody approves faster than he can read (A40), where the queue says how fast that is."""
+    queue = proposal.queue
+    if queue is None or ballot.verdict not in _APPROVING:
+        return
+    least = least_seconds(proposal)
+    left = pacing.seconds_left(opened_at=ballot.opened_at, now=now, least=least) if least else 0
+    if left:
+        raise TooFast(
+            f"Nothing was decided. This queue asks for {least} seconds of reading what this one says; "
+            f"{left} are left.",
+            seconds=left,
+        )
+    if not queue.approvals_per_minute:
+        return
+    votes = Vote.objects.filter(reviewer=reviewer, voted_at__gt=now - pacing.MINUTE, verdict__in=_APPROVING)
+    held = HeldBallot.objects.filter(reviewer=reviewer, verdict__in=_APPROVING)
+    moments = [*votes.values_list("voted_at", flat=True), *held.values_list("held_at", flat=True)]
+    left = pacing.wait_for_room(approvals=moments, now=now, per_minute=queue.approvals_per_minute)
+    if left:
+        raise TooFast(
+            f"Nothing was decided. You approved {len(moments)} in the last minute and this queue's pace is "
+            f"{queue.approvals_per_minute}; look at this one for {left} seconds more.",
+            seconds=left,
+        )
+
+
+def must_be_seen(proposal: Proposal) -> bool:
+    """Whether approving it needs `Ballot.seen`."""
+    kind = proposal.action_type
+    return pacing.must_be_seen(risk=kind.risk, is_reversible=kind.reversible_by_id is not None)
+
+
+def least_seconds(proposal: Proposal) -> int:
+    """How long its queue wants a person to look at this proposal before approving it, in seconds."""
+    queue = proposal.queue
+    if queue is None or not (queue.reading_rate or queue.view_seconds):
+        return 0
+    written = len(bytes(proposal.current_revision.canonical).decode())
+    return pacing.least_seconds(
+        risk=proposal.action_type.risk,
+        length=written + len(proposal.summary) + len(proposal.reasoning),
+        view_seconds=queue.view_seconds,
+        reading_rate=queue.reading_rate,
+    )
+
+
+def _record_stop(proposal_id: UUID, reviewer: User, stop: TooFast) -> None:
+    """The stop is an event of its own, outside the transaction that was rolled back; admins hear of it hourly."""
     with transaction.atomic(durable=True):
-        proposal = transitions.locked(proposal_id)
-        if ballot.verdict == Verdict.EDIT and _is_own_edit(proposal, reviewer, ballot):
-            return Decided(proposal, final=proposal.state != State.PENDING, repeated=True)
-        permissions.check_can_decide(reviewer, proposal)
-        repeated = _repeat(proposal, reviewer, ballot)
-        if repeated is not None:
-            return repeated
-        now = timezone.now()
-        _check_state(proposal, reviewer, ballot, now)
-        permissions.check_has_not_voted(reviewer, proposal)
-        _check_reason(proposal, ballot)
-        if ballot.verdict == Verdict.EDIT:
-            return _edit(proposal, reviewer, ballot, now)
-        revision = proposal.current_revision
-        _vote(proposal, revision, reviewer, ballot)
-        if ballot.verdict == Verdict.APPROVE and _approvals(revision) < proposal.quorum:
-            _hand_on(proposal, at=now, by="voted")
-            proposal.save(update_fields=["claimed_by", "claimed_until"])
-            return Decided(proposal, final=False)
-        _finish(proposal, revision, reviewer, ballot, now)
-        return Decided(proposal, final=True)
+        recording.record(
+            actor=reviewer.actor(),
+            kind=Kind.PACING_STOPPED,
+            target=Target("proposal", str(proposal_id)),
+            detail={"why": stop.detail},
+        )
+        notifications.tell(
+            User.objects.filter(is_superuser=True, is_active=True).values_list("pk", flat=True),
+            topic=Topic.PACING,
+            text=f"{reviewer} was stopped for approving faster than a person can read.",
+            key=f"pacing:{reviewer.pk}:{timezone.now():%Y-%m-%dT%H}",
+            link=f"/proposals/{proposal_id}/",
+        )
 
 
 def _is_own_edit(proposal: Proposal, reviewer: User, ballot: Ballot) -> bool:
@@ -95,13 +224,20 @@ def _is_own_edit(proposal: Proposal, reviewer: User, ballot: Ballot) -> bool:
 
 
 def _repeat(proposal: Proposal, reviewer: User, ballot: Ballot) -> Decided | None:
-    """The same vote once more (double click, replayed request) is answered, not counted."""
+    """The same vote once more (double click, replayed request) is answered, not counted; another one while a verdict is
+    held back is refused."""
     earlier = Vote.objects.filter(
         proposal=proposal, revision__number=ballot.revision, reviewer=reviewer, verdict=ballot.verdict
     )
-    if ballot.verdict == Verdict.EDIT or not earlier.exists():
+    if ballot.verdict != Verdict.EDIT and earlier.exists():
+        return Decided(proposal, final=proposal.state != State.PENDING, repeated=True)
+    held = HeldBallot.objects.filter(proposal=proposal).select_related("reviewer").first()
+    if held is None:
         return None
-    return Decided(proposal, final=proposal.state != State.PENDING, repeated=True)
+    if held.reviewer_id == reviewer.pk and (held.verdict, held.revision) == (ballot.verdict, ballot.revision):
+        return Decided(proposal, final=False, repeated=True, held_until=held.settles_at)
+    who = "You have" if held.reviewer_id == reviewer.pk else f"{held.reviewer} has"
+    raise WrongState(f"Your decision was not recorded: {who} just decided it. Undo that first.")
 
 
 def _check_state(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> None:
@@ -152,6 +288,7 @@ def _vote(proposal: Proposal, revision: Revision, reviewer: User, ballot: Ballot
         verdict=ballot.verdict,
         reason=ballot.reason,
         comment=ballot.comment,
+        teams=sorted(reviewer.groups.values_list("name", flat=True)) if proposal.required else [],
     )
     recording.record(
         actor=reviewer.actor(),
@@ -163,8 +300,24 @@ def _vote(proposal: Proposal, revision: Revision, reviewer: User, ballot: Ballot
     )
 
 
-def _approvals(revision: Revision) -> int:
-    return revision.votes.filter(verdict__in=[Verdict.APPROVE, Verdict.EDIT]).count()
+def _teams_of_approvals(revision: Revision) -> list[list[str]]:
+    return list(revision.votes.filter(verdict__in=_APPROVING).values_list("teams", flat=True))
+
+
+def _is_met(proposal: Proposal, revision: Revision) -> bool:
+    return quorum.is_met(_teams_of_approvals(revision), proposal.quorum, proposal.required)
+
+
+def _check_edit(proposal: Proposal, ballot: Ballot) -> None:
+    if _canonical(ballot.arguments) == bytes(proposal.current_revision.canonical):
+        raise Invalid(
+            "Nothing was changed; approve it as it is.",
+            errors=[{"field": "arguments", "message": "are the same as before"}],
+        )
+    revising.check_arguments(proposal, ballot.arguments or {})
+    route = revising.route_again(proposal, ballot.arguments or {}, timezone.now())
+    if route.state == State.DENIED:
+        raise PolicyRefused(route.reasons[-1].detail, rule=route.reasons[-1].rule)
 
 
 def _edit(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> Decided:
@@ -173,47 +326,38 @@ def _edit(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> 
     When the policy sends the edited arguments to another queue, the vote counts only if the editor may decide
     there."""
     before = proposal.current_revision
-    content = _canonical(ballot.arguments)
-    if content == bytes(before.canonical):
-        raise Invalid(
-            "Nothing was changed; approve it as it is.",
-            errors=[{"field": "arguments", "message": "are the same as before"}],
-        )
-    arguments = ballot.arguments or {}
-    check_arguments(proposal, arguments)
-    route = route_again(proposal, arguments, now)
-    if route.state == State.DENIED:
-        raise PolicyRefused(route.reasons[-1].detail, rule=route.reasons[-1].rule)
-    revision = add_revision(proposal, content, editor=reviewer, reply=ballot.comment, at=now)
-    moved = apply_route(proposal, route)
+    route = revising.route_again(proposal, ballot.arguments or {}, now)
+    revision = revising.add_revision(
+        proposal, _canonical(ballot.arguments), editor=reviewer, reply=ballot.comment, at=now
+    )
+    moved = revising.apply_route(proposal, route, at=now)
     counts = not moved or permissions.can_decide(reviewer, proposal)
     if counts:
         _vote(proposal, revision, reviewer, ballot)
-    if counts and _approvals(revision) >= proposal.quorum:
-        _finish(proposal, revision, reviewer, ballot, now, fields=REVISED_FIELDS)
+    if counts and _is_met(proposal, revision):
+        _finish(proposal, revision, reviewer, ballot, now, fields=revising.REVISED_FIELDS)
         return Decided(proposal, final=True)
-    _hand_on(proposal, at=now, by="edited")
+    _hand_on(proposal, revision, at=now, by="edited")
     transitions.new_revision(
         proposal,
         actor=reviewer.actor(),
         at=now,
         before={"revision": before.number, "digest": before.digest},
         detail={"comment": ballot.comment, "queue": proposal.queue and proposal.queue.slug},
-        fields=REVISED_FIELDS,
+        fields=revising.REVISED_FIELDS,
     )
     return Decided(proposal, final=False)
 
 
-REVISED_FIELDS = ("revision", "digest", "title", "amount", "currency", "tier", "queue", "quorum", "roles", "reasons",
-                  "policy_version", "claimed_by", "claimed_until")  # fmt: skip
-"""What another revision changes on its proposal."""
-
-
-def _hand_on(proposal: Proposal, *, at: datetime, by: str) -> None:
-    """Who has voted cannot vote again: his lease would only keep the others off. The caller saves the proposal."""
+def _hand_on(proposal: Proposal, revision: Revision, *, at: datetime, by: str) -> None:
+    """Who has voted cannot vote again: his lease would only keep the others off. Where votes are required by team,
+    only those still missing may follow. The caller saves the proposal."""
     Claim.objects.filter(proposal=proposal, ended_at=None).update(ended_at=at, ended_by=by)
     proposal.claimed_by = None
     proposal.claimed_until = None
+    proposal.assigned_to = None
+    if proposal.required:
+        proposal.roles = quorum.wanted(_teams_of_approvals(revision), proposal.required)
 
 
 def _canonical(arguments: dict[str, Any] | None) -> bytes:
@@ -227,84 +371,6 @@ def _canonical(arguments: dict[str, Any] | None) -> bytes:
             errors=[{"field": "/arguments", "message": str(error)}],
         ) from error
     return content
-
-
-def check_arguments(proposal: Proposal, arguments: dict[str, Any]) -> None:
-    """Raise `ArgumentsInvalid` when a new revision would not fit the action type's schema."""
-    faults = schemas.errors(proposal.action_type.schema, arguments)
-    if faults:
-        raise ArgumentsInvalid(
-            "The new arguments do not fit the action type.",
-            errors=[{"field": "/arguments" + fault.field, "message": fault.message} for fault in faults],
-        )
-
-
-def route_again(proposal: Proposal, arguments: dict[str, Any], now: datetime) -> Route:
-    """What limits and policy say of new arguments for an existing proposal; it stays with people."""
-    amount, currency = facts.money(proposal.action_type, arguments)
-    mandate = Mandate.objects.filter(
-        agent_id=proposal.agent_id, action_type_id=proposal.action_type_id, active=True
-    ).first()
-    if mandate is not None and mandate.tier != Tier.ADVISORY:
-        mandate.tier = Tier.IN_THE_LOOP
-    rules = facts.domain_policy(proposal.action_type.domain, authority.current())
-    return routing.route(
-        facts.collect(
-            agent=proposal.agent,
-            action_type=proposal.action_type,
-            mandate=mandate,
-            arguments=arguments,
-            subjects=facts.Subjects(amount, currency, proposal.subject_type, proposal.subject_id),
-            rules=rules,
-            now=now,
-            exclude=proposal,
-        )
-    )
-
-
-def add_revision(
-    proposal: Proposal, content: bytes, *, editor: User | None, reply: str, at: datetime
-) -> Revision:
-    """A step: store the next revision and set what the proposal repeats of it (saved by the caller)."""
-    number = proposal.revision + 1
-    revision = Revision(
-        proposal=proposal,
-        number=number,
-        canonical=content,
-        digest=canonical.digest(
-            agent=proposal.agent.slug,
-            action_type=proposal.action_type.name,
-            revision=number,
-            canonical=content,
-        ),
-        editor=editor,
-        reply=reply,
-        created_at=at,
-    )
-    proposal.revision = number
-    proposal.digest = revision.digest
-    proposal.title = pointers.title(proposal.action_type.title_template, revision.arguments)
-    revision.document = Func(Value(acceptance.words_of(proposal, content)), function="countersign_words")
-    revision.save(force_insert=True)
-    proposal.amount, proposal.currency = facts.money(proposal.action_type, revision.arguments)
-    return revision
-
-
-def apply_route(proposal: Proposal, route: Route) -> bool:
-    """Take over tier, quorum, roles and reasons of the new route; True when it goes to another queue or other roles.
-
-    The tier too: what the policy caps at advisory after an edit must not get a grant."""
-    before = (proposal.queue and proposal.queue.slug, proposal.roles)
-    proposal.tier, proposal.quorum, proposal.roles = route.tier, route.quorum, route.roles
-    proposal.reasons = routing.as_json(route.reasons)
-    if route.queue is not None and (proposal.queue is None or route.queue != proposal.queue.slug):
-        proposal.queue = Queue.objects.get(slug=route.queue)
-        Claim.objects.filter(proposal=proposal, ended_at=None).update(
-            ended_at=timezone.now(), ended_by="moved"
-        )
-        proposal.claimed_by = None
-        proposal.claimed_until = None
-    return before != (proposal.queue and proposal.queue.slug, proposal.roles)
 
 
 def _finish(

@@ -9,12 +9,12 @@ from uuid import UUID
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet, Value
+from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef, QuerySet, Value
 
 from agents.autonomy import Tier
 from agents.models import AgentState, Mandate
 from approvals import transitions
-from approvals.models import Decision, Grant, Outcome, Proposal, Verdict
+from approvals.models import Decision, Grant, HeldBallot, Outcome, Proposal, Verdict
 from approvals.services.submit import approve_by_policy
 from approvals.states import State
 from audit.events import system
@@ -24,8 +24,13 @@ BATCH = 200
 
 
 def expire_undecided(*, now: datetime) -> int:
-    """Pending and returned proposals whose time to decide has run out."""
-    due = Proposal.objects.filter(state__in=[State.PENDING, State.RETURNED], expires_at__lte=now)
+    """Pending and returned proposals whose time to decide has run out. A verdict that was given in time and is still
+    held back comes first."""
+    due = Proposal.objects.filter(
+        ~Exists(HeldBallot.objects.filter(proposal=OuterRef("pk"))),
+        state__in=[State.PENDING, State.RETURNED],
+        expires_at__lte=now,
+    )
 
     def one(proposal: Proposal) -> None:
         transitions.apply(proposal, State.EXPIRED, actor=system("expiry"), at=now)

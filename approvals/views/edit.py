@@ -1,5 +1,6 @@
 """Editing a proposal's arguments in a form made from their schema."""
 
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
@@ -12,6 +13,7 @@ from accounts.http import person
 from accounts.models import User
 from approvals import edit_form, permissions, selectors
 from approvals.edit_form import EditForm
+from approvals.forms import opened, opened_at
 from approvals.models import Verdict
 from approvals.services.decide import Ballot, Decided, decide
 from approvals.views import page
@@ -39,9 +41,10 @@ def proposal_edit(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
     closed = page.folds_in(found) > 0 and not page.are_folds_open(request)
     if request.method == "POST" and not rows_only:
         if form.is_valid() and not closed:
-            decided = decide(
-                proposal_id=proposal_id, reviewer=person(request), ballot=_edit_ballot(request, form)
+            ballot = _edit_ballot(
+                request, form, opened_at(request.POST.get("opened", ""), found, person(request))
             )
+            decided = decide(proposal_id=proposal_id, reviewer=person(request), ballot=ballot)
             tell(request, decided)
             return _after_edit(person(request), decided)
         status = 422
@@ -55,6 +58,7 @@ def proposal_edit(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
         "seen": {
             "revision": request.POST.get("revision", found.revision),
             "version": request.POST.get("version", found.version),
+            "opened": request.POST.get("opened") or opened(found, person(request)),
         },
     }
     return render(request, "approvals/edit.html", context, status=status)
@@ -67,8 +71,9 @@ def _after_edit(editor: User, decided: Decided) -> HttpResponse:
     return redirect("approvals:queue_list")
 
 
-def _edit_ballot(request: HttpRequest, form: EditForm) -> Ballot:
+def _edit_ballot(request: HttpRequest, form: EditForm, since: datetime | None) -> Ballot:
     return Ballot(
+        opened_at=since,
         verdict=Verdict.EDIT,
         revision=_number(request.POST.get("revision", "")),
         version=_number(request.POST.get("version", "")),

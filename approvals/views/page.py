@@ -143,7 +143,7 @@ def context_of(
     folds = the_sheet.findings.folds + said.folds
     folds_open = are_folds_open(request)
     forms: dict[str, SeenForm] = {
-        "approve": ApproveForm(proposal=proposal, folds=folds, folds_open=folds_open),
+        "approve": ApproveForm(proposal=proposal, folds=folds, folds_open=folds_open, person=me),
         "reject": ReasonForm(proposal=proposal, verdict=Verdict.REJECT),
         "return": ReturnForm(proposal=proposal),
         "veto": ReasonForm(proposal=proposal, verdict=Verdict.VETO),

@@ -15,7 +15,7 @@ from approvals.forms import ApproveForm, ReasonForm, ReturnForm, SeenForm
 from approvals.models import Proposal, Verdict
 from approvals.services import claim
 from approvals.services.decide import decide
-from approvals.views import page
+from approvals.views import onwards, page
 from approvals.views.landing import posted
 from approvals.views.telling import tell
 
@@ -40,12 +40,14 @@ def proposal(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
 @never_cache
 @require_safe
 def proposal_pulse(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
-    """Whether the proposal on screen is still what it was; 204 while it is."""
+    """Whether the proposal on screen is still what it was; 204 while it is, or has become the asker's own."""
     found = selectors.proposal_for(person(request), proposal_id)
     holder = str(found.claimed_by_id or "") if found.is_claimed else ""
-    if request.GET.get("version") == str(found.version) and request.GET.get("holder", "") == holder:
+    is_same = request.GET.get("version") == str(found.version)
+    if is_same and holder in (request.GET.get("holder", ""), str(person(request).pk)):
         return HttpResponse(status=204)
-    return render(request, "approvals/_proposal_pulse.html", {"proposal": found})
+    context = {"proposal": found, "is_same": is_same, "was_held": request.GET.get("holder", "") != ""}
+    return render(request, "approvals/_proposal_pulse.html", context)
 
 
 @login_required
@@ -58,7 +60,7 @@ def proposal_claim(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def proposal_renew(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
-    """The page's heartbeat: keep the lease while somebody is working on it."""
+    """The page's own claim when it was opened, and its heartbeat: the lease is kept while somebody works on it."""
     renewed = claim.claim(proposal_id=proposal_id, reviewer=person(request))
     return render(request, "approvals/_lease.html", {"proposal": renewed, "is_mine": True})
 
@@ -66,11 +68,12 @@ def proposal_renew(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
 @login_required
 @posted
 def proposal_release(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
+    """Hand it back; `leaving` is sent by a page that is being left, which nobody will read the answer of."""
     released = claim.release(proposal_id=proposal_id, reviewer=person(request))
-    if released.queue is None:
-        return redirect("approvals:queue_list")
+    if "leaving" in request.POST:
+        return HttpResponse(status=204)
     messages.info(request, "Handed back to the queue.")
-    return redirect("approvals:queue", slug=released.queue.slug)
+    return onwards.to_queue(released)
 
 
 @login_required
@@ -82,9 +85,9 @@ def proposal_decide(request: HttpRequest, proposal_id: UUID, verdict: str) -> Ht
     if not form.is_valid():
         context = page.context_of(request, person(request), found, bound=[form])
         return render(request, "approvals/proposal.html", {**context, "open": verdict}, status=422)
-    decided = decide(proposal_id=proposal_id, reviewer=person(request), ballot=form.ballot)
+    decided = decide(proposal_id=proposal_id, reviewer=person(request), ballot=form.ballot(person(request)))
     tell(request, decided)
-    return redirect("approvals:proposal", proposal_id=proposal_id)
+    return onwards.after_vote(request, decided)
 
 
 def _form(request: HttpRequest, found: Proposal, verdict: Verdict) -> SeenForm:

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 
 @dataclass(slots=True)
 class Form:
-    """One form; `fields` are what would be sent unless changed, buttons left out; `choices` names its selects."""
+    """One form; `fields` are what would be sent unless changed, buttons left out; `choices` names its selects,
+    `to_tick` the boxes that have to be ticked first."""
 
     action: str
     method: str
@@ -14,6 +15,7 @@ class Form:
     fields: list[tuple[str, str]] = field(default_factory=list)
     buttons: list[tuple[str, str]] = field(default_factory=list)
     choices: set[str] = field(default_factory=set)
+    to_tick: list[str] = field(default_factory=list)
 
     @property
     def values(self) -> dict[str, str]:
@@ -92,6 +94,8 @@ class _Forms(HTMLParser):
         elif kind in ("checkbox", "radio"):
             if "checked" in given:
                 self._add(owner, name, given.get("value", "on"))
+            elif "required" in given and kind == "checkbox" and self._open is not None:
+                self._open.to_tick.append(name)
         elif kind != "file":
             self._add(owner, name, given.get("value", ""))
 

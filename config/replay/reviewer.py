@@ -55,13 +55,13 @@ class Reviewer:
         values = {"comment": "Not what was asked for."} if record.truth == "reject" else {}
         if record.truth == "reject" and "reason" in form.values:
             values["reason"] = "wrong_action"
-        answer = await self._browser.submit(form, page, **values)
+        answer = await self._browser.submit(form, page, **values, **_ticked(form))
         if answer.status_code == 422 and record.truth == "approve":
             page = await self._browser.get(path + "?folds=open")
             form = _form(page, action)
             if form is None:
                 return False
-            answer = await self._browser.submit(form, page)
+            answer = await self._browser.submit(form, page, **_ticked(form))
         return _went_through(answer, path)
 
     async def _edit(self, record: Record, path: str) -> bool:
@@ -91,6 +91,11 @@ def _edit_form(page: httpx.Response) -> Form:
         if "version" in form.values and any(name.startswith(("v:", "count:")) for name in form.values):
             return form
     raise GaveUp(f"no form to edit in: {problem(page)}")
+
+
+def _ticked(form: Form) -> dict[str, str]:
+    """What the page wants confirmed before it approves: the recorded truth has read everything."""
+    return dict.fromkeys(form.to_tick, "on")
 
 
 def _went_through(answer: httpx.Response, path: str) -> bool:

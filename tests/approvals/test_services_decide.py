@@ -116,7 +116,7 @@ def test_a_vote_on_an_earlier_page_is_refused() -> None:
         decide(
             proposal_id=proposal.pk,
             reviewer=the.second,
-            ballot=Ballot(verdict=Verdict.APPROVE, revision=1, version=1),
+            ballot=Ballot(verdict=Verdict.APPROVE, revision=1, version=1, seen=True),
         )
     assert refusal.value.extra["current"] == {
         "revision": 2,

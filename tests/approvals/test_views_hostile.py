@@ -155,7 +155,7 @@ def test_a12_folded_lines_close_approval_until_they_were_open() -> None:
     assert re.search(r'data-key="a"[^>]*\bdisabled', closed)
     client = Client()
     client.force_login(the.reviewer)
-    data = {"revision": 1, "version": proposal.version}
+    data = {"revision": 1, "version": proposal.version, "seen": "on"}
     refused = client.post(f"/proposals/{proposal.pk}/approve/", data)
     assert refused.status_code == 422 and "Open them first" in refused.content.decode()
     assert not Decision.objects.exists()

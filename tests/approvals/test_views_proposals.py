@@ -32,12 +32,12 @@ def form_of(html: str, action: str) -> dict[str, str]:
         name = re.search(r'name="([^"]+)"', field)
         value = re.search(r'value="([^"]*)"', field)
         if name:
-            found[name[1]] = unescape(value[1]) if value else ""
+            found[name[1]] = unescape(value[1]) if value else "on" if 'type="checkbox"' in field else ""
     return found
 
 
-def seen(proposal: Proposal) -> dict[str, int]:
-    return {"revision": proposal.revision, "version": proposal.version}
+def seen(proposal: Proposal) -> dict[str, int | str]:
+    return {"revision": proposal.revision, "version": proposal.version, "seen": "on"}
 
 
 def test_the_main_path_works_with_plain_forms_and_csrf() -> None:

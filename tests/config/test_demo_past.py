@@ -130,7 +130,9 @@ def _check_it_goes_on() -> None:
             if permissions.can_decide(user, proposal)
         )
         claim(proposal_id=proposal.pk, reviewer=reviewer)
-        ballot = Ballot(verdict=Verdict.APPROVE, revision=proposal.revision, version=proposal.version)
+        ballot = Ballot(
+            verdict=Verdict.APPROVE, revision=proposal.revision, version=proposal.version, seen=True
+        )
         assert decide(proposal_id=proposal.pk, reviewer=reviewer, ballot=ballot).final
 
 

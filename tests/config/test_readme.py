@@ -37,7 +37,7 @@ def reviewer_approves() -> None:
             decide(
                 proposal_id=proposal.pk,
                 reviewer=User.objects.get(email=people.PEOPLE[0].email),
-                ballot=Ballot(verdict=Verdict.APPROVE, revision=1, version=1),
+                ballot=Ballot(verdict=Verdict.APPROVE, revision=1, version=1, seen=True),
             )
             break
         time.sleep(0.1)

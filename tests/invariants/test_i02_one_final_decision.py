@@ -32,7 +32,7 @@ def vote(verdict: Verdict, second: bool = False, **extra: Any) -> Action:
         extra["comment"] = "Which one?"
 
     def act(the: Desk, proposal: Proposal) -> Decided:
-        ballot = Ballot(verdict=verdict, revision=1, version=1, **extra)
+        ballot = Ballot(verdict=verdict, revision=1, version=1, **{"seen": True, **extra})
         return decide(proposal_id=proposal.pk, reviewer=the.second if second else the.reviewer, ballot=ballot)
 
     return act
@@ -135,7 +135,7 @@ def test_quorum_of_two_is_met_once() -> None:
     people = [the.reviewer, the.second, reviewer(the.queue), reviewer(the.queue)]
     for _ in range(ROUNDS):
         proposal = the.propose()
-        ballot = Ballot(verdict=Verdict.APPROVE, revision=1, version=1)
+        ballot = Ballot(verdict=Verdict.APPROVE, revision=1, version=1, seen=True)
         results = together(
             *[
                 lambda one=one: decide(proposal_id=proposal.pk, reviewer=one, ballot=ballot)  # noqa: B023

@@ -31,6 +31,7 @@ def send(user: User | None, proposal: Proposal, verb: str, **data: Any) -> int:
         "reason": "not_allowed",
         "comment": "why?",
         "shown": "on",
+        "seen": "on",
         **{f"field-{name}": value for name, value in ARGUMENTS.items()},
         **data,
     }
@@ -155,7 +156,7 @@ def test_a44_an_old_session_is_worth_what_its_person_is_worth_now() -> None:
     assert client.get(page).status_code == 200
     set_up.assign_reviewer(queue_slug=the.queue.slug, to=the.reviewer, actor=admin(), allowed=False)
     assert client.get(page).status_code == 404
-    data = {"revision": 1, "version": 1}
+    data = {"revision": 1, "version": 1, "seen": "on"}
     assert client.post(f"{page}approve/", data).status_code in (403, 404)
     set_up.assign_reviewer(queue_slug=the.queue.slug, to=the.reviewer, actor=admin())
     User.objects.filter(pk=the.reviewer.pk).update(is_active=False)

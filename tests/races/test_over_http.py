@@ -24,7 +24,14 @@ from tests.live import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-FORM = {"revision": "1", "version": "1", "comment": "why?", "reason": "not_allowed", "shown": "on"}
+FORM = {
+    "revision": "1",
+    "version": "1",
+    "comment": "why?",
+    "reason": "not_allowed",
+    "shown": "on",
+    "seen": "on",
+}
 
 
 @pytest.fixture
