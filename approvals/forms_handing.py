@@ -8,6 +8,7 @@ from django import forms
 from accounts.models import User
 from approvals.colleagues import Colleague
 from approvals.services.comment import MOST
+from approvals.services.escalate import MAX_NOTE
 
 NOBODY = "nobody"
 
@@ -49,18 +50,19 @@ class AssignForm(forms.Form):
 
 
 class EscalateForm(forms.Form):
-    """Why somebody with more say should look."""
+    """Why somebody with more say should look. `version` is that of the page it was sent from."""
 
+    version = forms.IntegerField(widget=forms.HiddenInput)
     note = forms.CharField(
         label="Why",
-        max_length=1000,
-        required=False,
-        help_text="Who gets it reads this; the agent does not.",
+        max_length=MAX_NOTE,
+        help_text="It stays with the proposal as a comment; the agent does not see it.",
+        error_messages={"required": "Say why you escalate it."},
         widget=forms.Textarea(attrs={"rows": 2}),
     )
 
-    def __init__(self, data: Any = None) -> None:
-        super().__init__(data, auto_id="escalate_%s")
+    def __init__(self, data: Any = None, *, version: int) -> None:
+        super().__init__(data, initial={"version": version}, auto_id="escalate_%s")
 
 
 class CommentForm(forms.Form):

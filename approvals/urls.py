@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from approvals.views import edit, proposals, queues
+from approvals.views import comments, edit, handing, proposals, queues
 
 app_name = "approvals"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -16,6 +16,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("proposals/<uuid:proposal_id>/claim/", proposals.proposal_claim, name="proposal_claim"),
     path("proposals/<uuid:proposal_id>/renew/", proposals.proposal_renew, name="proposal_renew"),
     path("proposals/<uuid:proposal_id>/release/", proposals.proposal_release, name="proposal_release"),
+    path("proposals/<uuid:proposal_id>/skip/", handing.proposal_skip, name="proposal_skip"),
+    path("proposals/<uuid:proposal_id>/assign/", handing.proposal_assign, name="proposal_assign"),
+    path("proposals/<uuid:proposal_id>/escalate/", handing.proposal_escalate, name="proposal_escalate"),
+    path("proposals/<uuid:proposal_id>/comment/", comments.proposal_comment, name="proposal_comment"),
+    path("proposals/<uuid:proposal_id>/comments/", comments.proposal_comments, name="proposal_comments"),
     path("proposals/<uuid:proposal_id>/edit/", edit.proposal_edit, name="proposal_edit"),
     *(
         path(

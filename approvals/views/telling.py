@@ -8,11 +8,16 @@ from approvals.states import State
 
 
 def tell(request: HttpRequest, decided: Decided) -> None:
-    """One sentence about what the vote did; the page shows the rest."""
+    """One sentence about what the vote did, naming the proposal, for the page may be of another by then.
+
+    While the undo window is open the bar of undoable decisions says it instead."""
+    if decided.held_until is not None:
+        return
+    name = f"“{decided.proposal.title[:120]}”"
     if decided.repeated:
-        messages.info(request, "You had decided this already; nothing was counted twice.")
+        messages.info(request, f"You had decided {name} already; nothing was counted twice.")
     elif not decided.final:
-        messages.info(request, "Your vote is recorded. It needs another one before it is decided.")
+        messages.info(request, f"Your vote on {name} is recorded. It needs another one before it is decided.")
     else:
         word = State(decided.proposal.state).label.lower()
-        messages.success(request, f"Signed: {word}.")
+        messages.success(request, f"Signed: {word}. {name}")

@@ -1,0 +1,100 @@
+"""What the decision part of a proposal's page and the bar of undoable decisions need, asked for only where shown."""
+
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+from django.template.context import Context
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.models import User
+from approvals import colleagues, escalation, permissions
+from approvals.forms_handing import AssignForm, CommentForm, EscalateForm
+from approvals.models import Comment, HeldBallot, Proposal
+from approvals.states import State
+
+register = template.Library()
+SHOWN = 3
+
+
+@register.simple_tag(takes_context=True)
+def my_held(context: Context) -> list[HeldBallot]:
+    """The signed-in person's decisions that can still be undone, the latest first."""
+    request: HttpRequest | None = context.get("request")
+    if request is None or not isinstance(getattr(request, "user", None), User):
+        return []
+    held = HeldBallot.objects.filter(reviewer=request.user.pk, settles_at__gt=timezone.now())
+    return list(held.select_related("proposal").order_by("-held_at")[:SHOWN])
+
+
+@register.simple_tag
+def held_on(proposal: Proposal) -> HeldBallot | None:
+    """The verdict on this proposal that waits for the end of its undo window."""
+    if proposal.state != State.PENDING:
+        return None
+    return HeldBallot.objects.filter(proposal=proposal).select_related("reviewer").first()
+
+
+_DONE = {
+    "approve": "Approved",
+    "edit": "Approved with edits",
+    "reject": "Rejected",
+    "return": "Returned with a question",
+    "veto": "Vetoed",
+}
+
+
+@register.filter
+def done(verdict: str) -> str:
+    """A verdict as what has been done."""
+    return _DONE.get(str(verdict), str(verdict))
+
+
+@register.filter
+def seconds_until(moment: Any) -> int:
+    """Whole seconds from now, at least one: what a countdown starts with."""
+    return max(1, round((moment - timezone.now()).total_seconds()))
+
+
+@register.filter
+def counting(seconds: Any) -> SafeString:
+    """Classes and attribute of an element that counts down by its style sheet alone, from at most 299 seconds."""
+    left = min(max(int(seconds), 0), 299)
+    return format_html("counts counts--h{} counts--t{} counts--o{}", left // 100, left // 10 % 10, left % 10)
+
+
+@register.simple_tag(takes_context=True)
+def assigning(context: Context, proposal: Proposal) -> AssignForm | None:
+    """The form that gives it to a colleague: the refused one, or a fresh one; None where there is nobody to name."""
+    sent: AssignForm | None = context.get("assign_form")
+    if sent is not None:
+        return sent
+    others = colleagues.colleagues_of(context["user"], permissions.deciders(proposal))
+    assigned_to = proposal.assigned_to
+    return AssignForm(colleagues=others, assigned_to=assigned_to) if others or assigned_to else None
+
+
+@register.simple_tag(takes_context=True)
+def escalating(context: Context, proposal: Proposal) -> EscalateForm | None:
+    """The form that escalates it, where its queue hands on to another in which somebody may decide it."""
+    if escalation.next_queue(proposal) is None:
+        return None
+    return context.get("escalate_form") or EscalateForm(version=proposal.version)
+
+
+@register.simple_tag
+def thread(proposal: Proposal) -> list[Comment]:
+    """Its comments, the oldest first, with whom each names."""
+    return list(proposal.comments.select_related("author").prefetch_related("mentions").order_by("pk"))
+
+
+@register.simple_tag(takes_context=True)
+def commenting(context: Context, proposal: Proposal) -> CommentForm | None:
+    """The form for a comment, for who may write one."""
+    me = context["user"]
+    if not colleagues.can_comment(me, proposal):
+        return None
+    sent: CommentForm | None = context.get("comment_form")
+    return sent or CommentForm(people=[one for one in colleagues.who_may_see(proposal) if one.pk != me.pk])
