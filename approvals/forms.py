@@ -107,7 +107,7 @@ class ReasonForm(SeenForm):
 
     def __init__(self, data: Any = None, *, proposal: Proposal, verdict: Verdict) -> None:
         super().__init__(data, proposal=proposal, verdict=verdict)
-        codes = proposal.queue.reasons if proposal.queue else []
+        codes = _reasons(proposal)
         field = self.fields["reason"]
         assert isinstance(field, forms.ChoiceField)
         if codes:
@@ -129,6 +129,21 @@ class ReturnForm(SeenForm):
         error_messages={"required": "Ask your question."},
         widget=forms.Textarea(attrs={"rows": 3}),
     )
+    reason = forms.ChoiceField(label="Reason", required=False)
 
     def __init__(self, data: Any = None, *, proposal: Proposal) -> None:
         super().__init__(data, proposal=proposal, verdict=Verdict.RETURN)
+        codes = _reasons(proposal)
+        field = self.fields["reason"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", "None in particular"), *codes]
+        if not codes:
+            del self.fields["reason"]
+
+
+def _reasons(proposal: Proposal) -> list[tuple[str, str]]:
+    """The queue's codes, each saying where it does not count against the agent."""
+    return [
+        (item["code"], item["label"] + (" (not the agent’s fault)" if item.get("not_agents_fault") else ""))
+        for item in (proposal.queue.reason_codes if proposal.queue else [])
+    ]
