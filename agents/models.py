@@ -222,6 +222,7 @@ class Evidence(models.Model):
         ]
         indexes = [
             models.Index(fields=["agent", "action_type", "agent_version", "id"], name="evidence_by_key"),
+            models.Index(fields=["agent", "action_type", "id"], name="evidence_latest"),
         ]
 
     def __str__(self) -> str:

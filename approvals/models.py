@@ -109,6 +109,19 @@ class ProposalQuerySet(models.QuerySet["Proposal"]):
         return self.order_by("priority", "due_at", "id")
 
 
+APPROVED = [
+    State.APPROVED,
+    State.EXECUTING,
+    State.SUCCEEDED,
+    State.FAILED,
+    State.UNKNOWN,
+    State.ROLLED_BACK,
+    State.LAPSED,
+    State.REVOKED,
+]
+"""Every state that follows an approval: of what failed or ran out afterwards somebody had approved the arguments too."""
+
+
 class Proposal(models.Model):
     """One intended action. Its arguments live in its revisions; everything from the agent is untrusted.
 
@@ -228,6 +241,11 @@ class Proposal(models.Model):
             ),
             models.Index(fields=["agent", "action_type", "created_at"], name="proposal_by_mandate"),
             models.Index(fields=["agent", "id"], name="proposal_by_agent"),
+            models.Index(
+                fields=["agent", "action_type", "subject_id", "created_at"],
+                condition=Q(state__in=APPROVED) & ~Q(subject_id=""),
+                name="proposal_approved_subject",
+            ),
             models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="proposal_children"),
             models.Index(fields=["agent"], condition=Q(state="unknown"), name="proposal_unknown"),
         ]

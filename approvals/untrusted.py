@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 Kind = Literal["text", "char", "danger", "fold", "gap"]
-Mark = Literal["", "mixed", "url", "host", "scheme"]
+Mark = Literal["", "mixed", "url", "mail", "host", "scheme"]
 
 FOLD_LINES = 4
 """From so many line ends with nothing between them, the blank lines are folded."""
@@ -42,13 +42,18 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a whole value contains that a quick eye would miss."""
+    """What a whole value contains that a quick eye would miss.
+
+    `benign` of the `hidden` ones belong to ordinary typography (no-break spaces, the parts of an emoji): shown, and no
+    cause for alarm. `disguised` hosts hide behind an @ or in punycode."""
 
     hidden: int = 0
     direction: int = 0
     mixed: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     folds: int = 0
+    benign: int = 0
+    disguised: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.hidden or self.direction or self.mixed or self.folds)
@@ -60,6 +65,8 @@ class Findings:
             tuple(dict.fromkeys(self.mixed + other.mixed)),
             tuple(dict.fromkeys(self.hosts + other.hosts)),
             self.folds + other.folds,
+            self.benign + other.benign,
+            tuple(dict.fromkeys(self.disguised + other.disguised)),
         )
 
 
@@ -92,6 +99,7 @@ _TOKEN = re.compile(
     rf"(?P<fold>(?<!{_BLANK})(?:{_BLANK}*+\n){{{FOLD_LINES},}}+{_BLANK}*+)"
     rf"|(?P<gap>[ \t]{{{GAP},}}+)"
     r"|(?P<url>(?:[A-Za-z][A-Za-z0-9+.\-]{0,20}:[/\\]{1,3}|\b(?i:www)\.)[^\s<>\"']++)"
+    r"|(?P<mail>(?<![^\s<>\"'(),:;\[\]])[^\s<>\"'(),:;\[\]@]{1,64}@[^\s<>\"'(),:;\[\]@/\\]{1,253}(?<![.!?]))"
     r"|(?P<scheme>\b(?i:javascript|data|vbscript|file|blob)[ \t]{0,3}:(?=\S))"
     r"|(?P<word>(?<![A-Za-z0-9._\-])[A-Za-z0-9._\-]*+[^\x00-\x7f\s](?:[A-Za-z0-9._\-]|[^\x00-\x7f\s])*+)"
     r"|(?P<control>(?:[\x00-\x08\x0b-\x1f\x7f]|[^\x00-\x7f])++)"
@@ -117,6 +125,8 @@ def _runs(text: str) -> Iterator[Run]:
                 yield Run("", (Piece("gap", str(len(found))),))
             case "url":
                 yield from _url(found)
+            case "mail":
+                yield from _mail(found)
             case "scheme":
                 yield Run("scheme", _pieces(found), "an address that a browser would run or open; inert here")
             case "word":
@@ -146,9 +156,25 @@ def _url(address: str) -> Iterator[Run]:
         yield Run("url", _pieces(address[host_start + len(host) :]), "")
 
 
+def _mail(address: str) -> Iterator[Run]:
+    """An e-mail address: its domain says who receives it."""
+    name, _, domain = address.rpartition("@")
+    yield Run("mixed" if (note := _script_note(name)) else "", _pieces(name), note)
+    yield Run("mail", (Piece("text", "@"),))
+    yield Run("host", _pieces(domain), host_note(domain))
+
+
+_NUMERIC_HOST = re.compile(
+    r"\[?[0-9a-f:]*:[0-9a-f:.]+\]?|(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+)){0,3}", re.I
+)
+
+
 def host_note(name: str, *, disguised: bool = False) -> str:
-    """What has to be known of a host: its ASCII form when it has another, and what stands before an @ is not it."""
+    """What has to be known of a host: its ASCII form when it has another, that it is a bare number, and that what
+    stands before an @ is not it."""
     notes = []
+    if _NUMERIC_HOST.fullmatch(name):
+        notes.append("a bare address, no name")
     if not name.isascii():
         notes.append(punycode(name))
     elif "xn--" in name.lower():
@@ -301,12 +327,16 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _findings_of(text: str) -> Findings:
-    hidden = direction = folds = 0
+    hidden = direction = folds = benign = 0
     mixed: list[str] = []
     hosts: list[str] = []
+    disguised: list[str] = []
+    before = ""
     for run in runs(text):
         for piece in run.pieces:
             hidden += piece.kind == "char"
+            benign += piece.kind == "char" and _is_benign(piece.text, before)
+            before = piece.text if piece.kind == "text" else before
             direction += piece.kind == "danger"
             folds += piece.kind == "fold"
         if run.mark == "mixed":
@@ -315,4 +345,14 @@ def _findings_of(text: str) -> Findings:
             hosts.append("".join(piece.text for piece in run.pieces))
             if run.note and not all(piece.text.isascii() for piece in run.pieces):
                 mixed.append(hosts[-1])
-    return Findings(hidden, direction, tuple(mixed), tuple(hosts), folds)
+            elif run.note.startswith(("reads", "the host")):
+                disguised.append(hosts[-1])
+    return Findings(hidden, direction, tuple(mixed), tuple(hosts), folds, benign, tuple(disguised))
+
+
+def _is_benign(chip: str, before: str) -> bool:
+    """No-break spaces, and what joins or colours the emoji before it."""
+    if chip in ("U+00A0", "U+202F"):
+        return True
+    last = before[-1:]
+    return chip in ("U+FE0F", "U+200D") and bool(last) and unicodedata.category(last) in ("So", "Sk")

@@ -39,6 +39,8 @@ def _run(run: Run, folds_open: bool) -> SafeString:
                 inner,
                 run.note,
             )
+        case "mail":
+            return format_html('<span class="url">{}</span>', inner)
         case "url":
             return format_html('<span class="url">{}</span>', inner)
         case "host":
