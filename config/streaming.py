@@ -208,7 +208,7 @@ async def close() -> None:
 
 
 def matches(scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == PATH
+    return (scope["type"], scope.get("method"), scope.get("path")) == ("http", "GET", PATH)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
