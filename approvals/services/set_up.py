@@ -1,16 +1,20 @@
 """Set up queues, their reviewers and policies; publishing a policy makes a new version."""
 
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import Group
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.utils import timezone
 from guardian.shortcuts import assign_perm, remove_perm
 
-from accounts.exceptions import Invalid, NotFound
+from accounts.exceptions import Conflict, Invalid, NotFound
 from accounts.models import Calendar, User
+from accounts.services import calendars
+from accounts.services.calendars import CalendarDefinition
 from agents import authority, permissions
 from agents.models import Risk
 from approvals import policy
@@ -23,6 +27,8 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,59}\Z")
 _SAMPLES = 50
 PRIORITIES = ("urgent", "high", "normal", "low")
 RISKS = tuple(str(risk) for risk in Risk)
+_TIMING = ("calendar", "remind_minutes", "escalation")
+"""Fields by which a proposal that waits already is looked at again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +54,17 @@ class QueueDefinition:
     approvals_per_minute: int = 0
 
 
-def queue_faults(definition: QueueDefinition) -> list[dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Along:
+    """What is saved together with a queue: the other queues of a file by slug, and the names of its calendars."""
+
+    queues: Mapping[str, QueueDefinition] = field(default_factory=dict)
+    calendars: Collection[str] = ()
+
+
+def queue_faults(definition: QueueDefinition, along: Along | None = None) -> list[dict[str, str]]:
     """Everything that is wrong with a queue's definition."""
+    along = along or Along()
     found = []
     for name in ("slug", "domain"):
         if not _SLUG.fullmatch(getattr(definition, name).replace("_", "-")):
@@ -74,34 +89,79 @@ def queue_faults(definition: QueueDefinition) -> list[dict[str, str]]:
         for item in definition.reason_codes
     ):
         found.append({"field": "reason_codes", "message": "each needs a code of its own and a label"})
-    return found + _time_faults(definition) + _pace_faults(definition)
+    return (
+        found + _time_faults(definition, along) + _chain_faults(definition, along) + _pace_faults(definition)
+    )
 
 
-def _time_faults(definition: QueueDefinition) -> list[dict[str, str]]:
+def _time_faults(definition: QueueDefinition, along: Along) -> list[dict[str, str]]:
     found = []
+    if definition.due_minutes > definition.expires_minutes:
+        found.append(
+            {"field": "due_minutes", "message": "must be at most the minutes after which it expires"}
+        )
     for priority, minutes in definition.due_by_priority.items():
         if priority not in PRIORITIES:
             found.append({"field": "due_by_priority", "message": f"knows {', '.join(PRIORITIES)}"})
-        elif not 1 <= minutes <= 90 * 1440:
-            found.append({"field": "due_by_priority", "message": f"must be 1 to {90 * 1440} minutes"})
-    if definition.calendar and not Calendar.objects.filter(name=definition.calendar).exists():
-        found.append({"field": "calendar", "message": f"there is no calendar {definition.calendar!r}"})
+        elif not 1 <= minutes <= definition.expires_minutes:
+            words = f"{priority} must be 1 minute to the {definition.expires_minutes} after which it expires"
+            found.append({"field": "due_by_priority", "message": words})
+    name = definition.calendar
+    if name and name not in along.calendars and not Calendar.objects.filter(name=name).exists():
+        found.append({"field": "calendar", "message": f"names {name!r}, and there is no such calendar"})
+    return found
+
+
+def _chain_faults(definition: QueueDefinition, along: Along) -> list[dict[str, str]]:
+    """A chain rises in time, ends before the proposal does, and never comes back to where it was."""
+    found = []
     passed = 0
     for number, step in enumerate(definition.escalation, 1):
-        place = {"field": "escalation"}
         after, to = step.get("after"), {"queue", "team"} & step.keys()
-        if not isinstance(after, int) or not passed < after <= 90 * 1440 or len(to) != 1:
-            words = f"step {number} needs minutes after those of the step before, and a queue or a team"
-            found.append({**place, "message": words})
-            continue
-        passed = after
-        if step.get("queue") == definition.slug:
-            found.append({**place, "message": f"step {number} leads back to this queue"})
-        elif "queue" in step and not Queue.objects.filter(slug=step["queue"]).exists():
-            found.append({**place, "message": f"step {number}: there is no queue {step['queue']!r}"})
+        message = ""
+        if (
+            not isinstance(after, int)
+            or after <= passed
+            or len(to) != 1
+            or not isinstance(step[min(to)], str)
+        ):
+            message = "needs minutes after those of the step before, and either a queue or a team"
+        elif after >= definition.expires_minutes:
+            message = f"comes when the proposal has expired, after {definition.expires_minutes} minutes"
         elif "team" in step and not Group.objects.filter(name=step["team"]).exists():
-            found.append({**place, "message": f"step {number}: there is no team {step['team']!r}"})
+            message = f"names the team {step['team']!r}, which does not exist"
+        elif "queue" in step:
+            message = _queue_step_fault(definition.slug, step["queue"], along)
+        if message:
+            found.append({"field": "escalation", "message": f"step {number} {message}"})
+        passed = after if isinstance(after, int) else passed
     return found
+
+
+def _queue_step_fault(slug: str, to: str, along: Along) -> str:
+    """What is wrong with handing on from one queue to another, or nothing."""
+    if to == slug:
+        return "leads back to this queue"
+    if to not in along.queues and not Queue.objects.filter(slug=to).exists():
+        return f"names the queue {to!r}, which does not exist"
+    way = _way_back(to, slug, along)
+    return f"leads back to this queue by way of {' and '.join(way)}" if way else ""
+
+
+def _way_back(start: str, home: str, along: Along) -> list[str]:
+    """The queues through which chains lead from `start` to `home`; none where they do not."""
+    chains: dict[str, Any] = dict(Queue.objects.values_list("slug", "escalation"))
+    chains |= {slug: item.escalation for slug, item in along.queues.items()}
+    ways, seen = [[start]], {start}
+    while ways:
+        way = ways.pop(0)
+        for step in chains.get(way[-1], []):
+            if step.get("queue") == home:
+                return way
+            if "queue" in step and step["queue"] not in seen:
+                seen.add(step["queue"])
+                ways.append([*way, step["queue"]])
+    return []
 
 
 def _pace_faults(definition: QueueDefinition) -> list[dict[str, str]]:
@@ -110,8 +170,8 @@ def _pace_faults(definition: QueueDefinition) -> list[dict[str, str]]:
         if risk not in RISKS or not 0 <= seconds <= 600:
             words = f"knows {', '.join(RISKS)}, each 0 to 600 seconds"
             found.append({"field": "view_seconds", "message": words})
-    if definition.bulk_amount is not None and definition.bulk_amount < 0:
-        found.append({"field": "bulk_amount", "message": "must not be negative"})
+    if definition.bulk_amount is not None and not 0 <= definition.bulk_amount < 10**16:
+        found.append({"field": "bulk_amount", "message": "must be an amount from 0 to sixteen digits"})
     return found
 
 
@@ -122,9 +182,9 @@ def save_queue(*, definition: QueueDefinition, actor: User) -> Queue:
         return store_queue(definition, actor=actor.actor())
 
 
-def store_queue(definition: QueueDefinition, *, actor: Actor) -> Queue:
+def store_queue(definition: QueueDefinition, *, actor: Actor, along: Along | None = None) -> Queue:
     """A step of `save_queue` and of loading blueprints."""
-    wrong = queue_faults(definition)
+    wrong = queue_faults(definition, along)
     if wrong:
         raise Invalid(f"The queue {definition.slug!r} was not saved.", errors=wrong)
     existing = Queue.objects.select_for_update(of=("self",), no_key=True).filter(slug=definition.slug).first()
@@ -138,6 +198,8 @@ def store_queue(definition: QueueDefinition, *, actor: Actor) -> Queue:
     queue.calendar = Calendar.objects.filter(name=definition.calendar).first()
     queue.save()
     authority.bump()
+    if before and any(getattr(before, name) != getattr(definition, name) for name in _TIMING):
+        _look_again(queue)
     recording.record(
         actor=actor,
         kind=Kind.QUEUE_SAVED,
@@ -146,6 +208,15 @@ def store_queue(definition: QueueDefinition, *, actor: Actor) -> Queue:
         after=_recorded(definition),
     )
     return queue
+
+
+def _look_again(queue: Queue) -> None:
+    """What waits already is reminded of and escalated by the new settings; its due time stays as it was promised.
+
+    What is just being decided is passed over, so that nobody waits for anybody."""
+    waiting = Proposal.objects.pending().filter(queue=queue)
+    free = waiting.select_for_update(no_key=True, skip_locked=True).values("pk")
+    Proposal.objects.filter(pk__in=free).update(attention_at=timezone.now())
 
 
 def _recorded(definition: QueueDefinition) -> dict[str, Any]:
@@ -158,6 +229,30 @@ def queue_definition(queue: Queue) -> QueueDefinition:
     """What is stored, in the form in which it is saved and compared."""
     values = {name: getattr(queue, name) for name in QueueDefinition.__dataclass_fields__}
     return QueueDefinition(**{**values, "calendar": queue.calendar.name if queue.calendar else ""})
+
+
+def save_calendar(*, definition: CalendarDefinition, calendar_id: int | None = None, actor: User) -> Calendar:
+    """Create a calendar, or change the one of that number. What comes in from then on is due by it."""
+    permissions.check_is_admin(actor)
+    try:
+        with transaction.atomic(durable=True):
+            existing = None
+            if calendar_id is not None:
+                locked = Calendar.objects.select_for_update(of=("self",), no_key=True)
+                existing = locked.filter(pk=calendar_id).first()
+                if existing is None:
+                    raise NotFound("There is no such calendar.")
+            return store_calendar(definition, existing=existing, actor=actor.actor())
+    except IntegrityError as error:
+        raise Conflict("Another calendar of this name or for this team was saved just now.") from error
+
+
+def store_calendar(definition: CalendarDefinition, *, existing: Calendar | None, actor: Actor) -> Calendar:
+    """A step of `save_calendar` and of loading blueprints: every process reads the queues anew."""
+    calendar, changed = calendars.store(definition, existing=existing, actor=actor)
+    if changed:
+        authority.bump()
+    return calendar
 
 
 def assign_reviewer(*, queue_slug: str, to: User | Group, actor: User, allowed: bool = True) -> None:
