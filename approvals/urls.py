@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from approvals.views import comments, edit, handing, proposals, queues
+from approvals.views import comments, edit, handing, proposals, queues, settle
 
 app_name = "approvals"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("proposals/<uuid:proposal_id>/skip/", handing.proposal_skip, name="proposal_skip"),
     path("proposals/<uuid:proposal_id>/assign/", handing.proposal_assign, name="proposal_assign"),
     path("proposals/<uuid:proposal_id>/escalate/", handing.proposal_escalate, name="proposal_escalate"),
+    path("proposals/<uuid:proposal_id>/undo/", settle.proposal_undo, name="proposal_undo"),
     path("proposals/<uuid:proposal_id>/comment/", comments.proposal_comment, name="proposal_comment"),
     path("proposals/<uuid:proposal_id>/comments/", comments.proposal_comments, name="proposal_comments"),
     path("proposals/<uuid:proposal_id>/edit/", edit.proposal_edit, name="proposal_edit"),
