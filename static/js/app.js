@@ -80,13 +80,27 @@
     if (!element.hasAttribute("data-only-in-use")) return;
     if (document.hidden || Date.now() - used > 180000) event.preventDefault();
   });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) used = Date.now(); });
   document.addEventListener("htmx:confirm", (event) => {
     if (event.detail.elt.hasAttribute("data-only-visible") && document.hidden) event.preventDefault();
   });
 
+  // The server shows times in the reader's zone; without this cookie it knows only what he has chosen himself.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone && !document.cookie.includes(`tz=${encodeURIComponent(zone)}`)) {
+    const secure = location.protocol === "https:" ? "; secure" : "";
+    document.cookie = `tz=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=lax${secure}`;
+  }
+
   // A response that is not a page of ours (a proxy's error, a cut connection) must not wipe the page away.
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const { target, xhr, isError } = event.detail;
+    const { target, xhr, isError, requestConfig } = event.detail;
+    if (isError && requestConfig.elt.hasAttribute("data-quiet")) {
+      // What the page did by itself and was refused is no reason to interrupt anybody: the page looks again instead.
+      event.detail.shouldSwap = false;
+      if (requestConfig.elt.id === "lease") document.body.dispatchEvent(new CustomEvent("countersign:news"));
+      return;
+    }
     if (xhr.status >= 400 && xhr.responseText.includes('id="refusal"')) {
       // A refused decision is told above the page as it stands, so that nothing typed is lost.
       event.detail.target = document.getElementById("messages");
@@ -101,7 +115,7 @@
     }
   });
   document.addEventListener("htmx:sendError", (event) => {
-    if (event.detail.elt.hasAttribute("data-only-visible") || event.detail.elt.hasAttribute("data-only-in-use")) return;
+    if (["data-only-visible", "data-only-in-use", "data-quiet"].some((name) => event.detail.elt.hasAttribute(name))) return;
     toast("Countersign cannot be reached. What you sent may not have arrived; reload before you decide again.", "error");
   });
 
@@ -118,7 +132,7 @@
     arriving();
     const wanted = main.querySelector("[data-focus]") || main.querySelector("h1") || main;
     wanted.focus({ preventScroll: wanted.tagName === "H1" || wanted === main });
-    const word = main.querySelector("#messages .notice");
+    const word = main.querySelector("#messages .notice") || main.querySelector(".undo__words");
     if (word) say(word.textContent.trim());
   });
 

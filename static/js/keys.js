@@ -35,7 +35,7 @@
   }
 
   function isFree(element) {
-    return !element.closest("[hidden], [inert]") && element.getClientRects().length > 0;
+    return element.getClientRects().length > 0 && getComputedStyle(element).visibility === "visible" && !element.closest("[inert]");
   }
 
   function reached(name) {
@@ -109,7 +109,7 @@
     const element = reached(name);
     if (!element) return;
     event.preventDefault();
-    const begun = name === "a" && element.closest("#decide")?.querySelector("details[data-verdict][open] summary");
+    const begun = name === "a" && element.closest("#decide")?.querySelector("details[open] summary");
     if (begun) {
       window.countersign.say("Another verdict is being written. Close it with Escape before you approve.");
       begun.focus();
