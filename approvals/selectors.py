@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.core.cache import cache
 from django.db import connection
-from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from accounts.exceptions import NotFound
@@ -14,55 +14,91 @@ from accounts.models import User
 from agents.models import Agent
 from approvals import permissions
 from approvals.models import Proposal, Queue
-from approvals.states import State
 
 DUE_SOON = timedelta(minutes=30)
+PASSED_OVER = timedelta(minutes=30)
+"""How long "next" leaves out what its reviewer has skipped, while anything else waits."""
+COUNTED_EACH_TIME = 2000
+"""Rows whose counting is cheap; the counts of more are kept for `KEPT` seconds."""
+KEPT = 10
 
 
 @dataclass(frozen=True, slots=True)
-class QueueSummary:
-    """One of my queues with what waits in it; `oldest` is when its longest-waiting proposal was made."""
+class Tally:
+    """What is open in one queue. `oldest` is when its longest-waiting pending proposal was made; `kinds` are the pairs
+    of agent and action type that occur, as primary keys."""
 
-    queue: Queue
-    waiting: int
-    claimed: int
-    overdue: int
-    due_soon: int
-    scheduled: int
-    oldest: datetime | None
+    waiting: int = 0
+    claimed: int = 0
+    overdue: int = 0
+    due_soon: int = 0
+    scheduled: int = 0
+    returned: int = 0
+    oldest: datetime | None = None
+    kinds: frozenset[tuple[int, int]] = frozenset()
 
 
-def my_queues(user: User) -> list[QueueSummary]:
-    """The queues this person reviews, with counts; a constant number of queries."""
-    ids = permissions.reviewable_queue_ids(user)
+_TALLY = " UNION ALL ".join(
+    f"""
+SELECT p.queue_id, '{name}', p.agent_id, p.action_type_id, count(*),
+    count(*) FILTER (WHERE p.due_at < %(now)s),
+    count(*) FILTER (WHERE p.due_at >= %(now)s AND p.due_at < %(soon)s), min(p.created_at)
+FROM approvals_proposal p WHERE p.queue_id = ANY (%(queues)s::bigint[]) AND {condition}
+GROUP BY p.queue_id, p.agent_id, p.action_type_id"""  # noqa: S608 our own words
+    for name, condition in (
+        ("waiting", "p.state = 'pending' AND p.claimed_by_id IS NULL"),
+        ("claimed", "p.state = 'pending' AND p.claimed_by_id IS NOT NULL"),
+        ("scheduled", "p.state = 'scheduled'"),
+        ("returned", "p.state = 'returned'"),
+    )
+)
+
+
+def tallies(queue_ids: list[int]) -> dict[int, Tally]:
+    """What is open in each of these queues: one query, or none where many rows were counted a moment ago."""
+    keys = {f"tally:{pk}": pk for pk in queue_ids}
+    found: dict[int, Tally] = {keys[key]: value for key, value in cache.get_many(keys).items()}
+    missing = [pk for pk in queue_ids if pk not in found]
+    if missing:
+        counted = _count(missing)
+        found |= counted
+        if sum(one.waiting + one.scheduled + one.returned for one in counted.values()) > COUNTED_EACH_TIME:
+            for pk, value in counted.items():
+                cache.set(f"tally:{pk}", value, KEPT)
+    return found
+
+
+def _count(queue_ids: list[int]) -> dict[int, Tally]:
     now = timezone.now()
-    pending = Q(state=State.PENDING)
-    counts = {
-        row["queue_id"]: row
-        for row in Proposal.objects.filter(queue_id__in=ids, state__in=[State.PENDING, State.SCHEDULED])
-        .values("queue_id")
-        .annotate(
-            waiting=Count("pk", filter=pending & Q(claimed_by=None)),
-            claimed=Count("pk", filter=pending & Q(claimed_by__isnull=False)),
-            overdue=Count("pk", filter=pending & Q(due_at__lt=now)),
-            due_soon=Count("pk", filter=pending & Q(due_at__gte=now, due_at__lt=now + DUE_SOON)),
-            scheduled=Count("pk", filter=Q(state=State.SCHEDULED)),
-            oldest=Min("created_at", filter=pending),
-        )
-    }
-    empty: dict[str, Any] = {}
-    return [
-        QueueSummary(
-            queue,
-            counts.get(queue.pk, empty).get("waiting", 0),
-            counts.get(queue.pk, empty).get("claimed", 0),
-            counts.get(queue.pk, empty).get("overdue", 0),
-            counts.get(queue.pk, empty).get("due_soon", 0),
-            counts.get(queue.pk, empty).get("scheduled", 0),
-            counts.get(queue.pk, empty).get("oldest"),
-        )
-        for queue in Queue.objects.filter(pk__in=ids).order_by("domain", "name")
-    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_TALLY, {"queues": queue_ids, "now": now, "soon": now + DUE_SOON})
+        rows = cursor.fetchall()
+    numbers: dict[int, dict[str, int]] = {pk: {} for pk in queue_ids}
+    oldest: dict[int, datetime] = {}
+    kinds: dict[int, set[tuple[int, int]]] = {pk: set() for pk in queue_ids}
+    for queue, name, agent, action_type, number, overdue, due_soon, first in rows:
+        of_queue = numbers[queue]
+        of_queue[name] = of_queue.get(name, 0) + number
+        kinds[queue].add((agent, action_type))
+        if name in ("waiting", "claimed"):
+            of_queue["overdue"] = of_queue.get("overdue", 0) + overdue
+            of_queue["due_soon"] = of_queue.get("due_soon", 0) + due_soon
+            oldest[queue] = min(first, oldest.get(queue, first))
+    return {pk: Tally(**numbers[pk], oldest=oldest.get(pk), kinds=frozenset(kinds[pk])) for pk in queue_ids}
+
+
+def my_queues(user: User) -> list[tuple[Queue, Tally]]:
+    """The queues this person reviews, with what is open in each; a constant number of queries."""
+    queues = queues_of(user)
+    found = tallies([queue.pk for queue in queues])
+    return [(queue, found[queue.pk]) for queue in queues]
+
+
+def queues_of(user: User) -> list[Queue]:
+    """The queues this person reviews."""
+    return list(
+        Queue.objects.filter(pk__in=permissions.reviewable_queue_ids(user)).order_by("domain", "name")
+    )
 
 
 def queue_for(user: User, slug: str) -> Queue:
@@ -73,75 +109,6 @@ def queue_for(user: User, slug: str) -> Queue:
     return queue
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a page of a queue ends: the sort key of its last row."""
-
-    priority: int
-    due_at: datetime
-    id: UUID
-
-
-_PAGE = """
-SELECT id FROM approvals_proposal
-WHERE queue_id = %(queue)s AND state = 'pending' AND claimed_by_id IS NULL
-  AND (priority, due_at, id) > (%(priority)s, %(due_at)s, %(id)s)
-ORDER BY priority, due_at, id
-LIMIT %(limit)s
-"""
-_BEGINNING = Cursor(-1, datetime.fromisoformat("1970-01-01T00:00:00+00:00"), UUID(int=0))
-
-
-def waiting_page(queue: Queue, *, after: Cursor | None = None, limit: int = 50) -> list[Proposal]:
-    """One page of what waits unclaimed, most urgent first, by the partial index (keyset, any depth costs the same)."""
-    start = after or _BEGINNING
-    values: dict[str, Any] = {
-        "queue": queue.pk,
-        "priority": start.priority,
-        "due_at": start.due_at,
-        "id": start.id,
-        "limit": limit,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_PAGE, values)
-        ids = [row[0] for row in cursor.fetchall()]
-    rows = _for_list().in_bulk(ids)
-    return [rows[pk] for pk in ids if pk in rows]
-
-
-def claimed_page(queue: Queue, *, limit: int = 50) -> list[Proposal]:
-    """What colleagues hold right now."""
-    return list(
-        _for_list()
-        .filter(queue=queue, state=State.PENDING, claimed_by__isnull=False)
-        .order_by("claimed_until")[:limit]
-    )
-
-
-def scheduled_page(queue: Queue, *, limit: int = 50) -> list[Proposal]:
-    """What will run unless somebody vetoes it, the next one first."""
-    return list(_for_list().filter(queue=queue, state=State.SCHEDULED).order_by("effective_at")[:limit])
-
-
-def held_by(user: User, *, limit: int = 20) -> list[Proposal]:
-    """What this person holds in all of his queues, the lease that ends first first."""
-    return list(
-        _for_list()
-        .select_related("queue")
-        .filter(claimed_by=user, claimed_until__gt=timezone.now(), state=State.PENDING)
-        .order_by("claimed_until")[:limit]
-    )
-
-
-def states_of(queue: Queue, ids: list[UUID]) -> list[Proposal]:
-    """State and holder of rows that are on somebody's screen."""
-    return list(
-        Proposal.objects.filter(pk__in=ids, queue=queue)
-        .select_related("claimed_by")
-        .only("state", "claimed_by__name", "claimed_by__email", "claimed_until")
-    )
-
-
 def _for_list() -> Any:
     """Rows for a list: without the long texts."""
     return Proposal.objects.select_related("agent", "action_type", "claimed_by").defer(
@@ -149,27 +116,54 @@ def _for_list() -> Any:
     )
 
 
-_WAITING = """
-SELECT candidate.id FROM unnest(%(queues)s::bigint[]) AS queue (id)
-CROSS JOIN LATERAL (
-    SELECT p.id, p.priority, p.due_at FROM approvals_proposal p
-    WHERE p.queue_id = queue.id AND p.state = 'pending' AND p.claimed_by_id IS NULL
-      AND p.agent_id <> ALL (%(agents)s::bigint[])
-      AND (p.roles = '[]'::jsonb OR p.roles ?| %(teams)s::text[])
-      AND (p.expires_at IS NULL OR p.expires_at > now())
-      AND (p.quorum = 1 OR NOT EXISTS (
-          SELECT FROM approvals_vote v JOIN approvals_revision r ON r.id = v.revision_id
-          WHERE v.proposal_id = p.id AND r.number = p.revision AND v.reviewer_id = %(reviewer)s))
-    ORDER BY p.priority, p.due_at, p.id
-    LIMIT %(limit)s
-) AS candidate
-ORDER BY candidate.priority, candidate.due_at, candidate.id
-LIMIT %(limit)s
+_FREE = """
+    p.state = 'pending' AND p.claimed_by_id IS NULL
+    AND p.agent_id <> ALL (%(agents)s::bigint[])
+    AND (p.roles = '[]'::jsonb OR p.roles ?| %(teams)s::text[])
+    AND (p.expires_at IS NULL OR p.expires_at > now())
+    AND NOT EXISTS (SELECT FROM approvals_heldballot h WHERE h.proposal_id = p.id)
+    AND (p.quorum = 1 OR NOT EXISTS (
+        SELECT FROM approvals_vote v JOIN approvals_revision r ON r.id = v.revision_id
+        WHERE v.proposal_id = p.id AND r.number = p.revision AND v.reviewer_id = ANY (%(behind)s::bigint[])))
 """
+_SKIPPED = """SELECT FROM approvals_skip s
+    WHERE s.proposal_id = p.id AND s.reviewer_id = %(reviewer)s AND s.skipped_at > %(passed_over)s"""
+_WAITING = f"""
+WITH mine AS (
+    SELECT p.id, p.priority, p.due_at FROM approvals_proposal p
+    WHERE p.assigned_to_id = %(reviewer)s AND p.queue_id = ANY (%(queues)s::bigint[]) AND {_FREE}
+      AND NOT EXISTS ({_SKIPPED})
+    ORDER BY p.priority, p.due_at, p.id LIMIT %(limit)s
+),
+fresh AS (
+    SELECT candidate.* FROM unnest(%(queues)s::bigint[]) AS queue (id)
+    CROSS JOIN LATERAL (
+        SELECT p.id, p.priority, p.due_at FROM approvals_proposal p
+        WHERE p.queue_id = queue.id AND {_FREE}
+          AND (p.assigned_to_id IS NULL OR p.due_at < now())
+          AND NOT EXISTS ({_SKIPPED})
+        ORDER BY p.priority, p.due_at, p.id LIMIT %(limit)s
+    ) AS candidate
+    WHERE NOT EXISTS (SELECT FROM mine)
+    ORDER BY candidate.priority, candidate.due_at, candidate.id LIMIT %(limit)s
+),
+skipped AS (
+    SELECT p.id, p.priority, p.due_at FROM approvals_skip s JOIN approvals_proposal p ON p.id = s.proposal_id
+    WHERE s.reviewer_id = %(reviewer)s AND s.skipped_at > %(passed_over)s
+      AND p.queue_id = ANY (%(queues)s::bigint[]) AND {_FREE}
+      AND (p.assigned_to_id IS NULL OR p.assigned_to_id = %(reviewer)s OR p.due_at < now())
+      AND NOT EXISTS (SELECT FROM mine) AND NOT EXISTS (SELECT FROM fresh)
+    ORDER BY p.priority, p.due_at, p.id LIMIT %(limit)s
+)
+SELECT id FROM (SELECT * FROM mine UNION ALL SELECT * FROM fresh UNION ALL SELECT * FROM skipped) AS found
+ORDER BY priority, due_at, id
+"""  # noqa: S608 our own words
+"""At most one of the three has rows: what is assigned to me, else what nobody is meant for in particular (or what is
+overdue, whoever was meant), else what I have just passed over. Each goes by its own index."""
 
 
 def waiting_ids(*, reviewer: User, queue_ids: list[int], limit: int) -> list[UUID]:
-    """The most urgent proposals that this person may decide and nobody holds, over several queues."""
+    """The proposals that this person should get next, best first: he may decide them and nobody holds them."""
     if not queue_ids:
         return []
     values: dict[str, Any] = {
@@ -177,6 +171,8 @@ def waiting_ids(*, reviewer: User, queue_ids: list[int], limit: int) -> list[UUI
         "agents": permissions.conflicted_agent_ids(reviewer),
         "teams": list(reviewer.groups.values_list("name", flat=True)),
         "reviewer": reviewer.pk,
+        "behind": permissions.principals(reviewer),
+        "passed_over": timezone.now() - PASSED_OVER,
         "limit": limit,
     }
     with connection.cursor() as cursor:

@@ -2,14 +2,21 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from approvals.views import comments, edit, handing, proposals, queues, settle
+from approvals.views import comments, edit, handing, history, lists, proposals, queues, saved_views, settle
 
 app_name = "approvals"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", queues.home, name="home"),
     path("queues/", queues.queue_list, name="queue_list"),
-    path("queues/<slug:slug>/", queues.queue, name="queue"),
-    path("queues/<slug:slug>/pulse/", queues.queue_pulse, name="queue_pulse"),
+    path("queues/<slug:slug>/", lists.queue, name="queue"),
+    path("queues/<slug:slug>/pulse/", lists.queue_pulse, name="queue_pulse"),
+    path("proposals/", lists.proposal_list, name="proposal_list"),
+    path("proposals/pulse/", lists.proposal_list_pulse, name="proposal_list_pulse"),
+    path("views/", saved_views.view_save, name="view_save"),
+    path("views/none/begin/", saved_views.view_begin_none, name="view_begin_none"),
+    path("views/<int:view_id>/begin/", saved_views.view_begin, name="view_begin"),
+    path("views/<int:view_id>/remove/", saved_views.view_remove, name="view_remove"),
+    path("history/", history.own_history, name="history"),
     path("next/", queues.claim_next, name="claim_next"),
     path("proposals/<uuid:proposal_id>/", proposals.proposal, name="proposal"),
     path("proposals/<uuid:proposal_id>/pulse/", proposals.proposal_pulse, name="proposal_pulse"),
@@ -23,6 +30,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("proposals/<uuid:proposal_id>/comment/", comments.proposal_comment, name="proposal_comment"),
     path("proposals/<uuid:proposal_id>/comments/", comments.proposal_comments, name="proposal_comments"),
     path("proposals/<uuid:proposal_id>/edit/", edit.proposal_edit, name="proposal_edit"),
+    path(
+        "proposals/<uuid:proposal_id>/edit/preview/", edit.proposal_edit_preview, name="proposal_edit_preview"
+    ),
     *(
         path(
             f"proposals/<uuid:proposal_id>/{verdict}/",

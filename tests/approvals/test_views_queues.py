@@ -1,6 +1,7 @@
 """My queues and one queue over HTTP: who sees what, in which order, and that looking changes nothing."""
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
@@ -19,6 +20,14 @@ def signed_in(user: object) -> Client:
     client = Client()
     client.force_login(user)  # type: ignore[arg-type]
     return client
+
+
+def pulse_of(client: Client, address: str) -> str:
+    """What the page asks again and again: its address with the rows that are on the screen."""
+    html = client.get(address).content.decode()
+    asked = re.findall(r'id="news" hx-get="([^"]+)"', html)[0].replace("&amp;", "&")
+    shown = re.findall(r'name="shown" value="([^"]+)"', html)
+    return "&".join([asked, *(urlencode({"shown": one}) for one in shown)])
 
 
 def titles(client: Client, the: Desk) -> list[str]:
@@ -50,7 +59,7 @@ def test_queue_lists_by_priority_and_due_time() -> None:
 
 
 def test_queue_pages_by_keyset_without_loss_or_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("approvals.views.queues.PAGE", 3)
+    monkeypatch.setattr("approvals.views.lists.PAGE", 3)
     the = desk()
     for number in range(7):
         the.propose({"order_id": f"A-{number}", "amount": 1})
@@ -64,7 +73,9 @@ def test_queue_pages_by_keyset_without_loss_or_repeat(monkeypatch: pytest.Monkey
     assert found == [f"A-{number}" for number in range(7)]
 
 
-@pytest.mark.parametrize("after", ["", "x", "1~2~3", "9~never~0", "-1~2026-01-01T00:00:00+00:00~"])
+@pytest.mark.parametrize(
+    "after", ["x", "99~2026-01-01T00:00:00+00:00~0", "1~2~3", "9~never~0", "-1~2026-01-01T00:00:00+00:00~"]
+)
 def test_queue_with_a_broken_cursor_shows_the_beginning(after: str) -> None:
     the = desk()
     the.propose()
@@ -97,22 +108,30 @@ def test_pulse_is_silent_until_something_happens() -> None:
     the = desk()
     first = the.propose()
     client = signed_in(the.reviewer)
-    address = f"/queues/{the.queue.slug}/pulse/?first=1&shown={first.pk}"
+    address = pulse_of(client, f"/queues/{the.queue.slug}/")
     assert client.get(address).status_code == 204
     claim.claim(proposal_id=first.pk, reviewer=the.second)
     the.propose()
-    told = client.get(address)
-    assert "Ravi Reviewer is on it" in told.content.decode()
-    assert "1 more urgent or newer proposal came in" in told.content.decode()
-    assert client.get(address + "&told=1.1").status_code == 204
+    told = client.get(address).content.decode()
+    assert f'id="row-{first.pk}" hx-swap-oob="true"' in told
+    assert "Ravi Reviewer is on it" in told
+    assert "1 more urgent or newer proposal came in" in told
+    again = re.findall(r'hx-get="([^"]+)"', told)[0].replace("&amp;", "&")
+    assert (
+        client.get(again + "&" + address.partition("shown")[1] + address.partition("shown")[2]).status_code
+        == 204
+    )
 
 
-def test_pulse_ignores_what_is_no_id_and_what_is_not_in_the_queue() -> None:
+def test_pulse_says_of_what_left_my_queues_only_that_it_did() -> None:
     the, other = desk(), desk()
-    foreign = other.approved()
+    foreign = other.propose({"order_id": "SECRET", "amount": 1})
     client = signed_in(the.reviewer)
-    address = f"/queues/{the.queue.slug}/pulse/?shown=nonsense&shown={foreign.pk}"
-    assert client.get(address).status_code == 204
+    told = client.get(
+        f"/queues/{the.queue.slug}/pulse/?shown=nonsense&shown={foreign.pk}~pending"
+    ).content.decode()
+    assert "not in this list any more" in told
+    assert "SECRET" not in told and told.count("row-") == 1
 
 
 def test_next_claims_the_most_urgent_one_and_goes_there() -> None:
