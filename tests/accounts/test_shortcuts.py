@@ -1,0 +1,62 @@
+"""Keys of one's own: what may be a key, what clashes, what is stored and what an older choice becomes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accounts import shortcuts
+from accounts.shortcuts import ACTIONS, USUAL
+
+
+def test_every_action_has_a_usual_key_of_its_own() -> None:
+    assert len(USUAL) == len(ACTIONS)
+    assert shortcuts.faults(USUAL) == {}
+
+
+@pytest.mark.parametrize("key", ["a", "7", "ä", "ф", "א", "/", "@", "-", "€", "+"])
+def test_one_visible_character_is_a_key(key: str) -> None:
+    assert shortcuts.is_key(key)
+
+
+@pytest.mark.parametrize("key", ["", "ab", " ", "A", "\n", "\u00a0", "\u200b", "\u0301", "\u202e", "\x00"])
+def test_anything_else_is_none(key: str) -> None:
+    assert not shortcuts.is_key(key)
+
+
+def test_a_key_taken_twice_is_refused_where_it_comes_second() -> None:
+    found = shortcuts.faults({**USUAL, "r": "a"})
+    assert found == {"r": "“a” is taken: approve exactly what is shown."}
+
+
+def test_two_keys_may_change_places() -> None:
+    assert shortcuts.faults({**USUAL, "a": "r", "r": "a"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("stored", "approve"),
+    [
+        ({}, "a"),
+        ({"key_map": {"a": "y"}}, "y"),
+        ({"key_map": {"a": "y", "gone": "w"}}, "y"),
+        ({"key_map": {"a": "n"}}, "a"),  # clashes with what is usual for another action
+        ({"key_map": {"a": 7}}, "a"),
+        ({"key_map": "nonsense"}, "a"),
+    ],
+)
+def test_what_is_stored_becomes_a_complete_map(stored: dict[str, object], approve: str) -> None:
+    chosen = shortcuts.key_map(stored)
+    assert chosen.keys() == USUAL.keys()
+    assert chosen["a"] == approve
+
+
+@given(st.dictionaries(st.sampled_from(sorted(USUAL)), st.text(max_size=2)))
+def test_no_stored_choice_ever_makes_two_actions_share_a_key(stored: dict[str, str]) -> None:
+    chosen = shortcuts.key_map({"key_map": stored})
+    assert len(set(chosen.values())) == len(USUAL)
+    assert all(shortcuts.is_key(key) for key in chosen.values())
+    assert shortcuts.key_map({"key_map": shortcuts.different(chosen)}) == chosen
+
+
+@pytest.mark.parametrize(("stored", "way"), [({}, "on"), ({"keys": "alt"}, "alt"), ({"keys": 1}, "on")])
+def test_the_way_keys_act_is_one_of_three(stored: dict[str, object], way: str) -> None:
+    assert shortcuts.way(stored) == way
