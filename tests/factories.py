@@ -147,9 +147,9 @@ class Desk:
         return self.decide(proposal, Verdict.APPROVE).proposal
 
 
-def desk(tier: Tier = Tier.IN_THE_LOOP, **terms: Any) -> Desk:
-    """Walk every set-up use case once."""
-    the_queue = queue()
+def desk(tier: Tier = Tier.IN_THE_LOOP, *, at: dict[str, Any] | None = None, **terms: Any) -> Desk:
+    """Walk every set-up use case once; `at` are settings of its queue."""
+    the_queue = queue(**(at or {}))
     kind = action_type()
     policy([], the_queue)
     owner = person("Olga Owner")

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 import structlog
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.exceptions import DomainError
 from accounts.models import User
@@ -81,7 +82,7 @@ def _count(proposal: Proposal, held: HeldBallot) -> Decided:
         arguments=None if held.arguments is None else msgspec.json.decode(bytes(held.arguments)),
     )
     decide.check(proposal, held.reviewer, ballot, at=held.held_at)
-    return decide.cast(proposal, held.reviewer, ballot, at=held.held_at)
+    return decide.cast(proposal, held.reviewer, ballot, at=timezone.now())
 
 
 def _drop(proposal: Proposal, held: HeldBallot, error: DomainError) -> None:
