@@ -42,6 +42,7 @@ ACTIONS = (
     Action("p", "print it with its history"),
     Action("u", "up: back to the queue or the list"),
     Action("/", "search"),
+    Action("f", "open the filters of a list"),
     Action("?", "this list of keys"),
 )
 USUAL = {action.key: action.key for action in ACTIONS}
