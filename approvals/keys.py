@@ -1,18 +1,14 @@
 """Signing keys of grants: sealed at rest, the newest signs, older ones stay published (JWKS)."""
 
-import base64
-import hashlib
 from datetime import timedelta
 from typing import Any
 
 from cryptography.fernet import Fernet
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 from joserfc.jwk import OKPKey
 
+from approvals import sealing
 from approvals.models import SigningKey
 
 KEPT = timedelta(days=1, minutes=5)
@@ -53,7 +49,4 @@ def published() -> list[dict[str, Any]]:
 
 
 def _box() -> Fernet:
-    derived = HKDF(hashes.SHA256(), 32, salt=None, info=b"countersign signing keys v1").derive(
-        hashlib.sha256(settings.SECRET_KEY.encode()).digest()
-    )
-    return Fernet(base64.urlsafe_b64encode(derived))
+    return sealing.box("countersign signing keys v1")

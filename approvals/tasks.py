@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from approvals.services import attend, claim, expire, settle
+from approvals.services import attend, claim, deliver, expire, settle
 
 _STEPS: dict[str, Callable[..., int]] = {
     "held": settle.settle_due,
@@ -21,7 +21,7 @@ _STEPS: dict[str, Callable[..., int]] = {
 
 @shared_task(name="approvals.tasks.tick")
 def tick() -> dict[str, int]:
-    """Everything that time alone changes. A run that finds nothing costs five index look-ups.
+    """Everything that time alone changes. A run that finds nothing costs a few index look-ups.
 
     A step that fails (a signing key that cannot be opened, say) does not stop the others; its error comes last."""
     now = timezone.now()
@@ -37,3 +37,9 @@ def tick() -> dict[str, int]:
     if failed is not None:
         raise failed
     return done
+
+
+@shared_task(name="approvals.tasks.deliver")
+def send_messages() -> int:
+    """E-mails and chat messages that are due, apart from `tick`, whose clock no mail server may hold up."""
+    return deliver.send_due()

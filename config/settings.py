@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import django_stubs_ext
 import structlog
 
-from config import embedded, secret
+from config import embedded, mail, secret
 
 django_stubs_ext.monkeypatch()  # lets annotations name ModelAdmin[User] and the like at run time
 
@@ -95,6 +95,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "config.middleware.PersonSource",
+    "config.middleware.LocalTime",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -203,6 +204,22 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
+MAIL = mail.from_environment(os.environ, public_url=PUBLIC_URL)
+"""How e-mail leaves (config/mail.py); `MAIL.is_set_up` is what the pages say about it."""
+EMAIL_BACKEND = (
+    "django.core.mail.backends.smtp.EmailBackend" if MAIL.is_set_up else "config.mail_folder.MailFolder"
+)
+EMAIL_HOST, EMAIL_PORT = MAIL.host, MAIL.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL.user, MAIL.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL.starttls, MAIL.tls
+EMAIL_TIMEOUT = 10
+EMAIL_FILE_PATH = VAR / "mail"
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = MAIL.sender
+CHAT_HOSTS = frozenset(
+    host.strip().lower() for host in os.environ.get("COUNTERSIGN_CHAT_HOSTS", "").split(",") if host.strip()
+)
+"""Chat servers inside the company: reached although their addresses are private, and without TLS if they must."""
+
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 MAX_BODY_BYTES = 256 * 1024
 """The largest request body an agent may send (DESIGN.md §4)."""
@@ -219,6 +236,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "approvals.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
+    "deliver": {"task": "approvals.tasks.deliver", "schedule": 2.0, "options": {"expires": 4}},
     "sessions": {"task": "accounts.tasks.clear_sessions", "schedule": 3600.0, "options": {"expires": 600}},
 }
 
@@ -238,7 +256,10 @@ LOGGING = {
             ],
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "nowhere": {"class": "logging.NullHandler"},
+    },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         name: {"level": "WARNING"}
@@ -248,6 +269,11 @@ LOGGING = {
             "celery.worker.strategy",
             "celery.app.trace",
         )  # two lines a tick
+    }
+    # What they write can hold the address of a chat service with its secret; approvals/chat.py listens by itself.
+    | {
+        name: {"level": "WARNING", "handlers": ["nowhere"], "propagate": False}
+        for name in ("apprise", "urllib3")
     },
 }
 structlog.configure(
