@@ -1,49 +1,23 @@
 """A form for arguments, generated from the action type's JSON Schema, that works as plain HTML.
 
-Names of controls are JSON Pointers; how many items a list has is in the form itself, so that adding and removing rows
-is an ordinary submit. What was not touched keeps its exact former value: browsers change line ends and drop what they
-cannot show, and an edit must never change more than the reviewer did."""
+What was not touched keeps its exact former value: browsers change line ends and drop what they cannot show, and an edit
+must never change more than the reviewer did. So every control is compared with what it showed, and a row knows which of
+the agent's rows it was, wherever it has been moved."""
 
 import json
 import re
-from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Any
 
 from django.http import QueryDict
 
-from agents import pointers, schemas, strict_json
-from approvals.sheet import ordered, resolved
-
-MAX_ITEMS = 200
-MAX_DEPTH = 8
-_ABSENT = pointers.MISSING
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z")
-
-
-@dataclass(slots=True)
-class Node:
-    """One control, or a group of them. `kind`: text, lines, number, choice, group, list, json."""
-
-    kind: str
-    pointer: str
-    label: str
-    help: str = ""
-    required: bool = False
-    material: bool = False
-    value: str = ""
-    bounds: str = ""
-    choices: list[tuple[str, str]] = field(default_factory=list)
-    children: list["Node"] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    changed: bool = False
-    was: str = ""
-    input_type: str = "text"
-    can_add: bool = True
-    can_remove: bool = True
-
-    @property
-    def id(self) -> str:
-        return "f" + re.sub(r"[^A-Za-z0-9]+", "-", self.pointer)
+from agents import schemas
+from approvals import edit_rows, edit_schema, edit_values
+from approvals.edit_node import Node, below, choices, member, too_large, walk
+from approvals.edit_rows import key_below
+from approvals.edit_schema import ABSENT
+from approvals.edit_values import Unreadable
+from approvals.sheet import Money, ordered
 
 
 class EditForm:
@@ -56,325 +30,368 @@ class EditForm:
         arguments: dict[str, Any],
         material: list[str],
         data: QueryDict | None = None,
+        zone: tzinfo = UTC,
+        money: Money | None = None,
+        focus: str = "",
+        is_step: bool = False,
     ) -> None:
+        """`is_step`: rows are being added or moved, nothing is sent, so that no fault is told beside its field yet."""
         self.schema = schema
         self.before = arguments
         self.material = frozenset(material)
         self.data = data
+        self.zone = zone
+        self.money = money or Money()
+        self.focus = focus
+        self.is_step = is_step
         self.faults: dict[str, list[str]] = {}
-        self.root = self._node(schema, arguments, "", "Arguments", required=True, depth=0)
-        self.arguments: dict[str, Any] = {}
+        self.as_json = too_large(arguments)
+        self.root = self._node(schema, arguments, "", "", "Arguments", required=True, depth=0)
+        self.nodes = {node.pointer: node for node in walk(self.root)}
+        self.arguments: Any = arguments
         if data is not None:
-            self.arguments = self._value(self.root, schema, arguments)
+            value = self._value(self.root, arguments)
+            self.arguments = {} if value is ABSENT else value
+            self._check()
+        self._place_focus()
 
     @property
     def fields(self) -> list[Node]:
-        return self.root.children
+        """What stands in the form: the arguments one by one, or all of them as one text where they are too many."""
+        return self.root.children if self.root.kind == "group" else [self.root]
 
     def is_valid(self) -> bool:
-        """Whether the arguments fit the schema; every fault stands beside its field."""
-        if not self.faults:
-            for fault in schemas.errors(self.schema, self.arguments):
-                self.faults.setdefault(self._beside(fault.field, fault.message), []).append(fault.message)
-        self._put_errors(self.root)
+        """Whether the arguments could be read and fit the schema; every fault stands beside its field."""
         return not self.faults
 
     @property
     def errors(self) -> list[tuple[Node | None, str]]:
         """Every fault with the control it stands beside, for the list above the form."""
-        nodes = {node.pointer: node for node in _walk(self.root)}
-        return [(nodes.get(pointer), text) for pointer, texts in self.faults.items() for text in texts]
+        return [(self._nearest(pointer), text) for pointer, texts in self.faults.items() for text in texts]
 
     # Building the tree
 
-    def _node(self, schema: Any, value: Any, pointer: str, label: str, *, required: bool, depth: int) -> Node:
-        part = resolved(self.schema, schema)
+    def _node(
+        self,
+        schema: Any,
+        value: Any,
+        pointer: str,
+        key: str,
+        label: str,
+        *,
+        required: bool,
+        depth: int,
+        row: int = 0,
+    ) -> Node:
+        part = edit_schema.part_of(self.schema, schema)
+        kind = "json" if pointer in self.as_json else edit_schema.kind_of(self.schema, part, value, depth)
+        title = str(part.get("title", ""))
+        if row:
+            label = f"{title or label} {row}"
         node = Node(
-            kind=_kind(part, value, depth),
+            kind=kind,
             pointer=pointer,
-            label=str(part.get("title") or label),
+            key=key,
+            label=label if row else title or label,
+            part=part,
             help=str(part.get("description", "")),
+            bounds=edit_schema.bounds(part) if kind not in ("json", "fixed") else [],
+            unit=edit_schema.unit(part),
             required=required,
             material=pointer in self.material,
-            bounds=_bounds(part),
+            is_new=value is ABSENT,
         )
-        match node.kind:
-            case "group":
-                self._fill_group(node, part, value, depth)
-            case "list":
-                self._fill_list(node, part, value, depth)
-            case _:
-                self._fill_control(node, part, value)
+        if pointer and pointer == self.money.pointer:
+            node.unit = self.money.currency
+        if node.is_control:
+            self._fill_control(node, value)
+        else:
+            self._fill_presence(node, value)
+            if node.presence == "given":
+                fill = {"group": self._fill_group, "list": self._fill_list, "union": self._fill_union}[kind]
+                fill(node, value, depth)
         return node
 
-    def _fill_group(self, node: Node, part: dict[str, Any], value: Any, depth: int) -> None:
+    def _sent(self, prefix: str, node: Node) -> str | None:
+        return None if self.data is None else self.data.get(f"{prefix}:{node.key}")
+
+    def _fill_presence(self, node: Node, value: Any) -> None:
+        node.removable = bool(node.key) and not node.required
+        node.nullable = "null" in edit_schema.types(node.part)
+        before = "null" if value is None else "absent" if value is ABSENT and node.removable else "given"
+        sent = self._sent("has", node)
+        allowed = {before, "given"} | ({"absent"} if node.removable else set())
+        node.presence = sent if sent in allowed | ({"null"} if node.nullable else set()) else before
+        node.changed = node.presence != before
+
+    def _fill_group(self, node: Node, value: Any, depth: int) -> None:
         given = value if isinstance(value, dict) else {}
+        self._fill_members(node, node.part, given, depth)
+
+    def _fill_members(self, node: Node, part: dict[str, Any], given: dict[str, Any], depth: int) -> None:
         properties = part.get("properties", {})
-        needed = part.get("required", [])
-        for name in [
-            *ordered(part, node.pointer, self.material),
-            *(name for name in given if name not in properties),
-        ]:
+        node.nameable = edit_schema.is_open(part)
+        if self.data is not None and node.nameable:
+            node.names = [
+                name
+                for name in dict.fromkeys(self.data.getlist(f"names:{node.key}"))
+                if name not in properties and name not in given and "\x00" not in name
+            ][: edit_schema.MAX_ITEMS]
+        known = ordered(part, node.pointer, self.material)
+        for name in [*known, *(name for name in given if name not in properties), *node.names]:
+            extra = name not in properties
             node.children.append(
                 self._node(
-                    properties.get(name, {}),
-                    given.get(name, _ABSENT),
-                    _below(node.pointer, name),
-                    name.replace("_", " ").capitalize(),
-                    required=name in needed,
+                    edit_schema.extra_part(part) if extra else properties[name],
+                    given.get(name, ABSENT),
+                    below(node.pointer, name),
+                    key_below(node.key, name),
+                    name if extra else name.replace("_", " ").strip().capitalize() or name,
+                    required=name in part.get("required", []),
                     depth=depth + 1,
                 )
             )
 
-    def _fill_list(self, node: Node, part: dict[str, Any], value: Any, depth: int) -> None:
+    def _fill_list(self, node: Node, value: Any, depth: int) -> None:
         given = value if isinstance(value, list) else []
-        rows = self._rows(node, given)
-        node.value = str(len(rows))
-        node.can_add = len(rows) < min(int(part.get("maxItems", MAX_ITEMS)), MAX_ITEMS)
-        node.can_remove = len(rows) > int(part.get("minItems", 0))
-        for index, item in enumerate(rows):
-            pointer = f"{node.pointer}/{index}"
+        origins = self._origins(node, given)
+        node.origins = ",".join(edit_rows.NEW if origin is None else str(origin) for origin in origins)
+        node.changed |= origins != list(range(len(given)))
+        limit = min(int(node.part.get("maxItems", edit_schema.MAX_ITEMS)), edit_schema.MAX_ITEMS)
+        node.can_add = len(origins) < limit
+        node.can_remove = len(origins) > int(node.part.get("minItems", 0))
+        for index, origin in enumerate(origins):
             child = self._node(
-                part.get("items", {}),
-                item,
-                pointer,
-                f"{node.label} {index + 1}",
+                node.part.get("items", {}),
+                ABSENT if origin is None else given[origin],
+                f"{node.pointer}/{index}",
+                f"{node.key}/{index}",
+                node.label,
                 required=True,
                 depth=depth + 1,
+                row=index + 1,
             )
+            child.is_row, child.is_first, child.is_last = True, index == 0, index == len(origins) - 1
             node.children.append(child)
 
-    def _rows(self, node: Node, given: list[Any]) -> list[Any]:
-        """The items to show: those given, or as many as the form that was sent had, with rows added and removed."""
-        if self.data is None:
-            return given
-        sent = self.data.get(f"count:{node.pointer}", "")
-        count = min(int(sent), MAX_ITEMS) if sent.isascii() and sent.isdigit() else len(given)
-        rows: list[Any] = [given[index] if index < len(given) else _ABSENT for index in range(count)]
-        if self.data.get("add") == node.pointer and count < MAX_ITEMS:
-            rows.append(_ABSENT)
-        return rows
+    def _origins(self, node: Node, given: list[Any]) -> list[int | None]:
+        """Which of the agent's rows stands where; None for a row of the reviewer's own."""
+        sent = self._sent("from", node)
+        count = self._sent("count", node)
+        if sent is not None:
+            rows: list[int | None] = [_index(one) for one in sent.split(",") if one]
+        elif count is not None and _index(count) is not None:
+            rows = list(range(min(int(count), edit_schema.MAX_ITEMS)))
+        else:
+            return list(range(len(given)))
+        known: list[int | None] = [row if row is not None and row < len(given) else None for row in rows]
+        return known[: edit_schema.MAX_ITEMS]
 
-    def _fill_control(self, node: Node, part: dict[str, Any], value: Any) -> None:
-        shown = _shown(node.kind, part, value)
-        node.choices = _choices(part, value, required=node.required) if node.kind == "choice" else []
-        node.value = shown
-        if node.kind == "text":
-            node.input_type = {"date": "date", "email": "email", "time": "time"}.get(
-                part.get("format", ""), "text"
-            )
-        if self.data is not None and f"v:{node.pointer}" in self.data:
-            node.value = self.data.get(f"v:{node.pointer}", "").replace("\r\n", "\n")
-            node.changed = node.value != shown.replace("\r\n", "\n")
-            node.was = shown if node.changed and value is not _ABSENT else ""
+    def _fill_union(self, node: Node, value: Any, depth: int) -> None:
+        """An object of one of several shapes: a choice of the shape, and the members of the one chosen."""
+        found = edit_schema.branches(self.schema, node.part)
+        before = edit_schema.branch_of(self.schema, node.part, value)
+        node.choices = [(branch.key, branch.label) for branch in found]
+        node.was = before.key if before else ""
+        sent = self._sent("b", node)
+        node.value = sent if sent in dict(node.choices) else node.was
+        node.changed |= node.value != node.was
+        shape = next((branch for branch in found if branch.key == node.value), None)
+        if shape is None:
+            return
+        name = edit_schema.discriminator(self.schema, node.part)
+        given = {key: one for key, one in value.items() if key != name} if isinstance(value, dict) else {}
+        if shape.key != node.was:
+            given = {key: one for key, one in given.items() if key in shape.part.get("properties", {})}
+        properties = {key: one for key, one in shape.part.get("properties", {}).items() if key != name}
+        self._fill_members(node, shape.part | {"properties": properties}, given, depth)
+        if self.data is not None and self._sent("at", node) not in (None, node.value):
+            self._fault(node, "Its fields are others now: look at them, then send again.")
+
+    def _fill_control(self, node: Node, value: Any) -> None:
+        node.was = edit_values.shown(node.kind, value, self.zone)
+        node.value = node.was
+        if node.kind == "fixed":
+            if value is ABSENT and node.required and "const" in node.part:
+                node.value = edit_values.shown("fixed", node.part["const"], self.zone)
+            return
+        if node.kind == "choice":
+            node.choices = choices(node.part, value, required=node.required)
+        self._fill_empties(node, value)
+        sent = self._sent("v", node)
+        if sent is not None:
+            node.value = edit_values.typed(sent)
+            node.changed = not edit_values.same(node.kind, node.was, sent)
+            node.changed |= node.value == "" and node.was == "" and node.empty != node.was_empty
+        node.input_type = edit_values.input_type(node.part, node.kind, node.value)
+        node.input_mode = edit_schema.input_mode(node.part, node.kind)
+        node.exactly = edit_values.exactly(node.kind, value, self.zone)
+        node.zone = str(self.zone) if node.input_type == "datetime-local" else ""
+
+    def _fill_empties(self, node: Node, value: Any) -> None:
+        """What an empty control may stand for; asked only where there is more than one answer."""
+        if node.kind not in ("text", "lines", "number", "moment"):
+            return
+        allowed = {}
+        if not node.required:
+            allowed["absent"] = "not given"
+        if "null" in edit_schema.types(node.part):
+            allowed["null"] = "nothing (null)"
+        if edit_schema.takes_empty_text(node.part):
+            allowed["text"] = "empty text"
+        now = "absent" if value is ABSENT else "null" if value is None else "text" if value == "" else ""
+        if now and now not in allowed and (value is not ABSENT or len(allowed) > 1):
+            allowed = {now: "choose" if value is ABSENT else _EMPTY_WORDS[now]} | allowed
+        node.empties = list(allowed.items()) if len(allowed) > 1 else []
+        node.was_empty = now
+        sent = self._sent("e", node)
+        node.empty = sent if sent in allowed else now or next(iter(allowed), "")
 
     # Reading what was sent
 
-    def _value(self, node: Node, schema: Any, before: Any) -> Any:
-        part = resolved(self.schema, schema)
-        match node.kind:
-            case "group":
-                given = before if isinstance(before, dict) else {}
-                properties = part.get("properties", {})
-                found = {}
-                for child in node.children:
-                    name = pointers.parse(child.pointer)[-1]
-                    value = self._value(child, properties.get(name, {}), given.get(name, _ABSENT))
-                    if value is not _ABSENT:
-                        found[name] = value
-                empty_group = not found and before is _ABSENT and not node.required
-                return _ABSENT if empty_group else found
-            case "list":
-                given_items = before if isinstance(before, list) else []
-                values = [
-                    self._value(
-                        child, part.get("items", {}), given_items[i] if i < len(given_items) else _ABSENT
-                    )
-                    for i, child in enumerate(node.children)
-                ]
-                kept = [value for value in values if value is not _ABSENT]
-                return _ABSENT if not kept and before is _ABSENT and not node.required else kept
-            case _:
-                return self._control_value(node, part, before)
+    def _value(self, node: Node, before: Any) -> Any:
+        if node.is_control:
+            return self._control_value(node, before)
+        if node.presence != "given":
+            return None if node.presence == "null" else ABSENT
+        if node.kind == "list":
+            return self._list_value(node, before)
+        return self._group_value(node, before)
 
-    def _control_value(self, node: Node, part: dict[str, Any], before: Any) -> Any:
+    def _group_value(self, node: Node, before: Any) -> Any:
+        given = before if isinstance(before, dict) else {}
+        found = {}
+        if node.kind == "union":
+            shapes = edit_schema.branches(self.schema, node.part)
+            shape = next((branch for branch in shapes if branch.key == node.value), None)
+            if shape is None:
+                self._fault(node, "Choose one.")
+                return ABSENT
+            name = edit_schema.discriminator(self.schema, node.part)
+            found[name] = given[name] if node.value == node.was and name in given else shape.value
+        for child in node.children:
+            name = member(child.pointer)
+            value = self._value(child, given.get(name, ABSENT))
+            if value is not ABSENT:
+                found[name] = value
+        return found
+
+    def _list_value(self, node: Node, before: Any) -> Any:
+        given = before if isinstance(before, list) else []
+        values = []
+        for child, origin in zip(node.children, node.origins.split(","), strict=False):
+            row = _index(origin)
+            value = self._value(child, ABSENT if row is None else given[row])
+            if value is ABSENT and child.pointer not in self.faults:
+                self._fault(child, "Fill this in, or take the row out.")
+            values.append(None if value is ABSENT else value)
+        return values
+
+    def _control_value(self, node: Node, before: Any) -> Any:
+        if node.kind == "fixed":
+            return node.part["const"] if _is_due(node, before) else before
         if not node.changed:
-            return before if before is not _ABSENT or not node.required else self._empty(part)
+            untyped = before is ABSENT and node.required and node.kind in ("text", "lines")
+            return "" if untyped and edit_schema.types(node.part) == ["string"] else before
         text = node.value
         if node.kind == "choice":
-            return _chosen(part, before, text)
-        if node.kind == "number":
-            return self._number(node, part, text)
-        if node.kind == "json":
-            return self._json(node, text)
-        if text == "" and not node.required:
-            return "" if before == "" else _ABSENT
-        return text
-
-    def _number(self, node: Node, part: dict[str, Any], text: str) -> Any:
-        text = text.strip()
+            return edit_values.chosen(node.part, before, text)
+        if text.strip() == "" and node.kind in ("number", "json", "moment"):
+            return None if node.empty == "null" else "" if node.empty == "text" else ABSENT
         if text == "":
-            return None if "null" in _types(part) else _ABSENT
-        if not _NUMBER.match(text):
-            self.faults.setdefault(node.pointer, []).append(
-                "Write a number with digits and a point only, like 1240.50"
-            )
-            return _ABSENT
-        return self._json(node, text)
-
-    def _json(self, node: Node, text: str) -> Any:
-        if text.strip() == "":
-            return _ABSENT
+            return {"absent": ABSENT, "null": None}.get(node.empty, "")
         try:
-            return strict_json.loads(text.encode())
-        except ValueError as error:
-            self.faults.setdefault(node.pointer, []).append(f"Not acceptable JSON: {error}")
-            return _ABSENT
-
-    def _empty(self, part: dict[str, Any]) -> Any:
-        return "" if _types(part) == ["string"] and "enum" not in part else _ABSENT
+            match node.kind:
+                case "number":
+                    return edit_values.number(text)
+                case "json":
+                    return edit_values.from_json(text)
+                case "moment":
+                    return edit_values.moment(text, before, self.zone)
+        except Unreadable as error:
+            self._fault(node, str(error))
+            return ABSENT
+        return text
 
     # Errors
 
-    def _beside(self, pointer: str, message: str) -> str:
-        """A missing property is reported at its group; show it at the control that is empty."""
-        match = re.match(r'"(.+)" is a required property', message)
-        if match:
-            return _below(pointer, match[1])
-        return pointer
+    def _fault(self, node: Node, text: str) -> None:
+        self.faults.setdefault(node.pointer, []).append(text)
 
-    def _put_errors(self, root: Node) -> None:
-        nodes = {node.pointer: node for node in _walk(root)}
+    def _check(self) -> None:
+        """What could not be read, then what the schema says of the rest; one cause is told once."""
+        unread = set(self.faults)
+        if not isinstance(self.arguments, dict):
+            self.faults.setdefault("", []).append("The arguments have to be an object: { … }.")
+            return
+        for fault in schemas.errors(self.schema, self.arguments):
+            pointer, text = _beside(fault.field, fault.message)
+            if any(pointer == one or one.startswith(pointer + "/") for one in unread):
+                continue
+            for at, words in self._inside_union(pointer, text):
+                if words not in self.faults.get(at, []):
+                    self.faults.setdefault(at, []).append(words)
         for pointer, texts in self.faults.items():
-            while pointer not in nodes and pointer:
-                pointer = pointer.rpartition("/")[0]
-            nodes.get(pointer, root).errors = texts
+            node = self._nearest(pointer)
+            node.errors = [] if self.is_step else [*node.errors, *texts]
+
+    def _inside_union(self, pointer: str, text: str) -> list[tuple[str, str]]:
+        """“Not valid under any” helps nobody: say what the chosen shape misses."""
+        node = self.nodes.get(pointer)
+        if node is None or node.kind != "union" or " valid under " not in text:
+            return [(pointer, text)]
+        shapes = edit_schema.branches(self.schema, node.part)
+        shape = next((branch for branch in shapes if branch.key == node.value), None)
+        if shape is None:
+            return [(pointer, text)]
+        shared = {name: self.schema[name] for name in ("$defs", "definitions") if name in self.schema}
+        try:
+            found = schemas.errors(shared | shape.part, _at(self.arguments, pointer))
+        except ValueError:
+            return [(pointer, text)]  # a reference that leads outside of what could be taken along
+        inner = [_beside(fault.field, fault.message) for fault in found]
+        return [(pointer + at, words) for at, words in inner] or [(pointer, text)]
+
+    def _nearest(self, pointer: str) -> Node:
+        while pointer and pointer not in self.nodes:
+            pointer = pointer.rpartition("/")[0]
+        return self.nodes[pointer]
+
+    def _place_focus(self) -> None:
+        """The control that takes the focus: the one a step was about or the first inside it, else the first fault."""
+        wanted: Node | None = None
+        if self.is_step:
+            wanted = next((node for node in self.nodes.values() if node.key == self.focus), None)
+        elif self.faults:
+            wanted = next((node for node in self.nodes.values() if node.errors and node.key), None)
+        while wanted is not None and not wanted.is_control and wanted.children and wanted.presence == "given":
+            wanted = wanted.children[0]
+        if wanted is not None:
+            wanted.focus = True
 
 
-def _walk(node: Node) -> list[Node]:
-    return [node, *(found for child in node.children for found in _walk(child))]
+_EMPTY_WORDS = {"null": "nothing (null)", "text": "empty text"}
 
 
-def removed(data: QueryDict) -> QueryDict:
-    """The form's data without the row named by its remove button; later rows move up by one."""
-    target = data.get("remove", "")
-    head, _, last = target.rpartition("/")
-    if not last.isdigit():
-        return data
-    gone = int(last)
-    moved = data.copy()
-    for key in list(data):
-        prefix, _, pointer = key.partition(":")
-        if prefix not in ("v", "count") or not pointer.startswith(head + "/"):
-            continue
-        index, slash, rest = pointer[len(head) + 1 :].partition("/")
-        if not index.isdigit() or int(index) < gone:
-            continue
-        values = data.getlist(key)
-        moved.pop(key)
-        if int(index) > gone:
-            moved.setlist(f"{prefix}:{head}/{int(index) - 1}{slash}{rest}", values)
-    count = data.get(f"count:{head}", "0")
-    moved[f"count:{head}"] = str(max(int(count) - 1, 0)) if count.isdigit() else "0"
-    return moved
+def _index(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
 
 
-def _types(part: dict[str, Any]) -> list[str]:
-    kind = part.get("type", [])
-    return [kind] if isinstance(kind, str) else [str(one) for one in kind]
+def _at(value: Any, pointer: str) -> Any:
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        value = value[int(name)] if isinstance(value, list) else value[name]
+    return value
 
 
-def _kind(part: dict[str, Any], value: Any, depth: int) -> str:
-    if any(word in part for word in ("oneOf", "anyOf", "allOf", "if", "not")) or depth > MAX_DEPTH:
-        return "json" if depth else "group"
-    if "enum" in part or "const" in part:
-        return "choice"
-    plain = [one for one in _types(part) if one != "null"]
-    if len(plain) != 1:
-        return "json" if depth else "group"
-    kind = {
-        "object": "group",
-        "array": "list",
-        "boolean": "choice",
-        "number": "number",
-        "integer": "number",
-    }.get(plain[0], "text")
-    if not _fits(kind, value):
-        return "json"
-    if kind == "group" and not part.get("properties") and depth:
-        return "json"
-    if kind == "list" and not isinstance(part.get("items", {}), dict):
-        return "json"
-    if kind == "text" and _is_long(part, value):
-        return "lines"
-    return kind
+def _is_due(node: Node, before: Any) -> bool:
+    """A constant that has to be there and is not: there is nothing to choose."""
+    return before is ABSENT and node.required and "const" in node.part
 
 
-def _fits(kind: str, value: Any) -> bool:
-    """Whether the control can hold the value as it is; what an agent sent against the schema is edited as JSON."""
-    if value is _ABSENT or value is None:
-        return value is _ABSENT or kind in ("text", "number", "choice")
-    expected: dict[str, type | tuple[type, ...]] = {
-        "group": dict, "list": list, "text": str, "number": (int, float), "choice": bool,
-    }  # fmt: skip
-    return isinstance(value, expected[kind]) and not (kind == "number" and isinstance(value, bool))
-
-
-def _is_long(part: dict[str, Any], value: Any) -> bool:
-    text = value if isinstance(value, str) else ""
-    return "\n" in text or len(text) > 80 or int(part.get("maxLength", 0)) > 200
-
-
-def _shown(kind: str, part: dict[str, Any], value: Any) -> str:
-    if value is _ABSENT or (value is None and kind in ("text", "lines", "number")):
-        return ""
-    if kind == "choice":
-        return _key(value)
-    if kind in ("number", "json"):
-        return json.dumps(value, ensure_ascii=False, indent=2 if isinstance(value, dict | list) else None)
-    return str(value)
-
-
-def _key(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def _options(part: dict[str, Any]) -> list[Any]:
-    if "const" in part:
-        return [part["const"]]
-    return list(part["enum"]) if "enum" in part else [True, False]
-
-
-def _choices(part: dict[str, Any], value: Any, *, required: bool) -> list[tuple[str, str]]:
-    options = _options(part)
-    found = [(_key(option), _word(option)) for option in options]
-    if value is not _ABSENT and value not in options:
-        found.insert(0, (_key(value), f"{_word(value)} (not allowed)"))
-    if value is _ABSENT or not required:
-        found.insert(0, ("", "—"))
-    return found
-
-
-def _chosen(part: dict[str, Any], before: Any, key: str) -> Any:
-    options = [*_options(part), *([] if before is _ABSENT else [before])]
-    return next((option for option in options if _key(option) == key), _ABSENT)
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "nothing" if value is None else str(value)
-
-
-_BOUNDS = (("minimum", "from {}"), ("exclusiveMinimum", "more than {}"), ("maximum", "up to {}"),
-           ("exclusiveMaximum", "less than {}"), ("minLength", "at least {} characters"),
-           ("maxLength", "at most {} characters"), ("pattern", "in the form {}"), ("minItems", "at least {} items"),
-           ("maxItems", "at most {} items"))  # fmt: skip
-
-
-def _bounds(part: dict[str, Any]) -> str:
-    return ", ".join(words.format(part[key]) for key, words in _BOUNDS if key in part)
-
-
-def _below(pointer: str, name: str) -> str:
-    return f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
+def _beside(pointer: str, message: str) -> tuple[str, str]:
+    """A missing property is reported at its group; show it at the control that is empty."""
+    match = re.match(r'(".+") is a required property\Z', message, re.DOTALL)
+    if match:
+        return below(pointer, str(json.loads(match[1]))), "This is needed."
+    return pointer, message

@@ -2,7 +2,20 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from approvals.views import comments, edit, handing, history, lists, proposals, queues, saved_views, settle
+from approvals.views import (
+    alike,
+    comments,
+    edit,
+    handing,
+    history,
+    lists,
+    notifications,
+    proposals,
+    queues,
+    saved_views,
+    settle,
+)
+from approvals.views import print as print_view
 
 app_name = "approvals"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -10,6 +23,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("queues/", queues.queue_list, name="queue_list"),
     path("queues/<slug:slug>/", lists.queue, name="queue"),
     path("queues/<slug:slug>/pulse/", lists.queue_pulse, name="queue_pulse"),
+    path("queues/<slug:slug>/alike/", alike.queue_alike, name="queue_alike"),
+    path("queues/<slug:slug>/alike/link/", alike.queue_alike_link, name="queue_alike_link"),
+    path("queues/<slug:slug>/alike/<uuid:member>/", alike.queue_alike_group, name="queue_alike_group"),
     path("proposals/", lists.proposal_list, name="proposal_list"),
     path("proposals/pulse/", lists.proposal_list_pulse, name="proposal_list_pulse"),
     path("views/", saved_views.view_save, name="view_save"),
@@ -19,6 +35,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("history/", history.own_history, name="history"),
     path("next/", queues.claim_next, name="claim_next"),
     path("proposals/<uuid:proposal_id>/", proposals.proposal, name="proposal"),
+    path("proposals/<uuid:proposal_id>/print/", print_view.proposal_print, name="proposal_print"),
     path("proposals/<uuid:proposal_id>/pulse/", proposals.proposal_pulse, name="proposal_pulse"),
     path("proposals/<uuid:proposal_id>/claim/", proposals.proposal_claim, name="proposal_claim"),
     path("proposals/<uuid:proposal_id>/renew/", proposals.proposal_renew, name="proposal_renew"),
@@ -41,6 +58,32 @@ urlpatterns: list[URLPattern | URLResolver] = [
             name=f"proposal_{verdict}",
         )
         for verdict in proposals.VERDICTS
+    ),
+    path("notifications/", notifications.notification_list, name="notification_list"),
+    path("notifications/bell/", notifications.notification_bell, name="notification_bell"),
+    path("notifications/arrived/", notifications.notification_arrived, name="notification_arrived"),
+    path("notifications/read/", notifications.notification_read_all, name="notification_read_all"),
+    path(
+        "notifications/<int:notification_id>/open/", notifications.notification_open, name="notification_open"
+    ),
+    path(
+        "notifications/<int:notification_id>/read/", notifications.notification_read, name="notification_read"
+    ),
+    path("notifications/settings/", notifications.notification_settings, name="notification_settings"),
+    path("notifications/settings/ways/", notifications.notification_ways, name="notification_ways"),
+    path(
+        "notifications/settings/test/<slug:way>/", notifications.notification_test, name="notification_test"
+    ),
+    path("notifications/settings/chat/add/", notifications.chat_address_add, name="chat_address_add"),
+    path(
+        "notifications/settings/chat/<int:address_id>/remove/",
+        notifications.chat_address_remove,
+        name="chat_address_remove",
+    ),
+    path(
+        "notifications/deliveries/<int:delivery_id>/retry/",
+        notifications.delivery_retry,
+        name="delivery_retry",
     ),
     path("", include("approvals.admin_urls")),
 ]

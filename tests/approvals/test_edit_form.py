@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
-from approvals.edit_form import EditForm, Node, removed
+from approvals import edit_rows
+from approvals.edit_form import EditForm
+from approvals.edit_node import Node
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -119,11 +121,11 @@ def test_faults_stand_beside_their_control(name: str, value: str, pointer: str) 
 
 
 def test_rows_are_added_and_removed_by_plain_submits() -> None:
-    more = read(sent({"add": "/items"}))
+    more = read(edit_rows.after(sent(), "add", "/items")[0])
     items = next(node for node in walk(more.root) if node.pointer == "/items")
     assert len(items.children) == 3
 
-    fewer = read(removed(sent({"remove": "/items/0"})))
+    fewer = read(edit_rows.after(sent(), "remove", "/items/0")[0])
     assert fewer.arguments["items"] == [{"sku": "y", "n": 2}]
 
 
