@@ -2,8 +2,9 @@
 
 from django.contrib.auth.models import Group
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Absence, User
 from accounts.permissions import AUDITOR
 
 
@@ -35,3 +36,20 @@ def teams() -> QuerySet[Group]:
 
 def members(team: Group) -> QuerySet[User]:
     return User.objects.filter(groups=team).order_by("name", "email")
+
+
+def absences_of(user: User) -> QuerySet[Absence]:
+    """His own, the latest first."""
+    return Absence.objects.filter(person=user).select_related("delegate").order_by("-starts_at")
+
+
+def stood_in_for(user: User) -> QuerySet[Absence]:
+    """Absences, present and coming, for which this person is the delegate."""
+    found = Absence.objects.filter(delegate=user, ends_at__gt=timezone.now(), person__is_active=True)
+    return found.select_related("person").order_by("starts_at")
+
+
+def coming_absences() -> QuerySet[Absence]:
+    """Everybody who is away now or will be."""
+    found = Absence.objects.filter(ends_at__gt=timezone.now(), person__is_active=True)
+    return found.select_related("person", "delegate").order_by("starts_at", "person__name")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts import views
+from accounts import views, views_time
 
 app_name = "accounts"
 urlpatterns = [
@@ -11,6 +11,9 @@ urlpatterns = [
     path("people/<int:person_id>/issue-link/", views.person_issue_link, name="person_issue_link"),
     path("people/<int:person_id>/reactivate/", views.person_reactivate, name="person_reactivate"),
     path("preferences/", views.preferences, name="preferences"),
+    path("absence/", views_time.absence, name="absence"),
+    path("absences/", views_time.absence_list, name="absence_list"),
+    path("absences/<int:absence_id>/end/", views_time.absence_end, name="absence_end"),
     path("password/<str:link>/", views.password_set, name="password_set"),
     path("teams/", views.team_list, name="teams"),
     path("teams/<int:team_id>/", views.team, name="team"),

@@ -5,7 +5,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from approvals.views import agents, people, policies, settings
+from approvals.views import agents, calendars, notifications, people, policies, settings
 
 urlpatterns = [
     path("agents/", agents.agent_list, name="agent_list"),
@@ -28,6 +28,11 @@ urlpatterns = [
         settings.reviewer_remove,
         name="reviewer_remove",
     ),
+    path("setup/calendars/", calendars.calendar_list, name="calendar_list"),
+    path("setup/calendars/-/add/", calendars.calendar_add, name="calendar_add"),
+    path("setup/calendars/<int:calendar_id>/", calendars.calendar_edit, name="calendar_edit"),
+    path("setup/undelivered/", notifications.undelivered, name="undelivered"),
+    path("setup/undelivered/retry/", notifications.undelivered_retry, name="undelivered_retry"),
     path("outcomes/unknown/", settings.unknown_outcomes, name="unknown_outcomes"),
     path("outcomes/<uuid:proposal_id>/settle/", settings.outcome_settle, name="outcome_settle"),
     path("people/<int:person_id>/", people.person, name="person"),

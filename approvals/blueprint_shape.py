@@ -43,7 +43,7 @@ _QUEUE = _object(
         _object(["code", "label"], code=_NAME, label=_TEXT, not_agents_fault={"type": "boolean"}),
     ),
     calendar=_TEXT,
-    due_by_priority=_object([], urgent=_MINUTES, high=_MINUTES, normal=_MINUTES, low=_MINUTES),
+    due_by_priority=_object([], urgent=_MINUTES, high=_MINUTES, low=_MINUTES),
     remind_minutes=_WHOLE,
     escalation=_list(_STEP),
     undo_seconds=_WHOLE,

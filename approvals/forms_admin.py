@@ -1,98 +1,15 @@
-"""What is typed about queues, their reviewers, policies and unknown outcomes."""
+"""What is typed about reviewers of queues, policies and unknown outcomes."""
 
 from typing import Any
 
 from django import forms
 from django.contrib.auth.models import Group
-from django.forms import formset_factory
 
 from accounts.models import User
 from agents.models import ActionType
 from approvals import policy, strict_yaml
 from approvals.models import Outcome, Policy, Queue
 from approvals.policy_words import as_yaml
-from approvals.services import set_up
-from approvals.services.set_up import QueueDefinition
-
-MAX_REASONS = 40
-
-
-class ReasonForm(forms.Form):
-    """One reason offered to reviewers; a row left empty is no reason."""
-
-    code = forms.SlugField(required=False, max_length=60)
-    label = forms.CharField(required=False, max_length=120)
-    not_agents_fault = forms.BooleanField(required=False, label="Not the agent's fault")
-
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or self.cleaned_data
-        if bool(values.get("code")) != bool(values.get("label")):
-            self.add_error(
-                "code" if not values.get("code") else "label",
-                "A reason needs a code and a label; or neither.",
-            )
-        return values
-
-
-ReasonFormSet = formset_factory(ReasonForm, extra=3, max_num=MAX_REASONS, validate_max=True)
-
-
-def reasons_in(formset: Any) -> list[dict[str, Any]]:
-    """The reasons of a valid formset in the form in which queues keep them."""
-    found = []
-    for form in formset.forms:
-        values = form.cleaned_data
-        if values.get("code"):
-            reason: dict[str, Any] = {"code": values["code"], "label": values["label"]}
-            found.append(reason | ({"not_agents_fault": True} if values["not_agents_fault"] else {}))
-    return found
-
-
-class QueueForm(forms.Form):
-    """A queue. Its slug is named in policies and addresses, so it stays."""
-
-    name = forms.CharField(max_length=120)
-    slug = forms.SlugField(max_length=60, label="Short name", help_text="Named in policies, so it stays.")
-    domain = forms.SlugField(max_length=60, help_text="The part of the business it belongs to.")
-    lease_minutes = forms.IntegerField(
-        min_value=1, label="A claim lasts, in minutes", help_text="Then colleagues may take it over."
-    )
-    due_minutes = forms.IntegerField(min_value=1, label="Due within, in minutes")
-    expires_minutes = forms.IntegerField(
-        min_value=1, label="Expires after, in minutes", help_text="Unanswered never means approved."
-    )
-    quorum = forms.IntegerField(
-        min_value=1, max_value=9, label="Approvals needed", help_text="A policy can ask for more."
-    )
-
-    def __init__(self, data: Any = None, *, existing: Queue | None = None) -> None:
-        defaults = (
-            set_up.queue_definition(existing) if existing else QueueDefinition(slug="", name="", domain="")
-        )
-        super().__init__(
-            data, initial={name: getattr(defaults, name) for name in QueueDefinition.__dataclass_fields__}
-        )
-        self.existing = existing
-        if existing:
-            del self.fields["slug"]
-
-    def clean_slug(self) -> str:
-        slug = str(self.cleaned_data["slug"])
-        if Queue.objects.filter(slug=slug).exists():
-            raise forms.ValidationError("There is a queue of this short name already.")
-        return slug
-
-    def definition(self, reasons: list[dict[str, Any]]) -> QueueDefinition:
-        slug = self.existing.slug if self.existing else self.cleaned_data.get("slug", "")
-        return QueueDefinition(**{**self.cleaned_data, "slug": slug, "reason_codes": reasons})
-
-    def check(self, reasons: list[dict[str, Any]]) -> bool:
-        """Whether the use case would take it; its faults are told at their fields."""
-        for fault in set_up.queue_faults(self.definition(reasons)):
-            self.add_error(
-                fault["field"] if fault["field"] in self.fields else None, f"It {fault['message']}."
-            )
-        return not self.errors
 
 
 class PolicyForm(forms.Form):

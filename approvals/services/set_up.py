@@ -17,7 +17,7 @@ from accounts.services import calendars
 from accounts.services.calendars import CalendarDefinition
 from agents import authority, permissions
 from agents.models import Risk
-from approvals import policy
+from approvals import pacing, policy
 from approvals.exceptions import PolicyRefused
 from approvals.models import Policy, PolicyVersion, Proposal, Queue
 from audit import recording
@@ -25,7 +25,8 @@ from audit.events import Actor, Kind, Target
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,59}\Z")
 _SAMPLES = 50
-PRIORITIES = ("urgent", "high", "normal", "low")
+PRIORITIES = ("urgent", "high", "low")
+"""Those that may be due at another time than normal ones."""
 RISKS = tuple(str(risk) for risk in Risk)
 _TIMING = ("calendar", "remind_minutes", "escalation")
 """Fields by which a proposal that waits already is looked at again."""
@@ -167,8 +168,8 @@ def _way_back(start: str, home: str, along: Along) -> list[str]:
 def _pace_faults(definition: QueueDefinition) -> list[dict[str, str]]:
     found = []
     for risk, seconds in definition.view_seconds.items():
-        if risk not in RISKS or not 0 <= seconds <= 600:
-            words = f"knows {', '.join(RISKS)}, each 0 to 600 seconds"
+        if risk not in RISKS or not 0 <= seconds <= pacing.LONGEST:
+            words = f"knows {', '.join(RISKS)}, each 0 to {pacing.LONGEST} seconds"
             found.append({"field": "view_seconds", "message": words})
     if definition.bulk_amount is not None and not 0 <= definition.bulk_amount < 10**16:
         found.append({"field": "bulk_amount", "message": "must be an amount from 0 to sixteen digits"})

@@ -1,5 +1,6 @@
 """Queues and their reviewers, unknown outcomes to settle, and the way from an audit event to its object's page."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -9,6 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
@@ -16,9 +18,10 @@ from accounts.http import person as me
 from accounts.models import User
 from agents import permissions
 from agents.models import Agent, Mandate
-from approvals import overview
-from approvals.forms_admin import QueueForm, ReasonFormSet, ReviewerForm, SettleForm, reasons_in
-from approvals.models import Queue
+from approvals import deadlines, overview
+from approvals.forms_admin import ReviewerForm, SettleForm
+from approvals.forms_queue import QueueForm, ReasonFormSet, StepFormSet, reasons_in, steps_as_typed, steps_in
+from approvals.models import Priority, Queue
 from approvals.services import report, set_up
 from audit import selectors as trail
 
@@ -34,16 +37,27 @@ def queue_list(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def queue(request: HttpRequest, slug: str) -> HttpResponse:
-    found = get_object_or_404(Queue, slug=slug)
+    found = get_object_or_404(Queue.objects.select_related("calendar"), slug=slug)
     line = overview.queue_lines([found])[0]
+    now = timezone.now()
     context = {
         "queue": found,
+        "due": [(one.label, deadlines.due_at(found, one, now)) for one in Priority],
+        "chain": _chain(found),
+        "looks": [(risk, found.view_seconds[risk]) for risk in set_up.RISKS if found.view_seconds.get(risk)],
         "line": line,
         "form": ReviewerForm(people=line.people, teams=line.teams) if me(request).is_superuser else None,
         "may_edit": me(request).is_superuser,
         "events": trail.latest_about([("queue", [found.slug])]),
     }
     return render(request, "approvals/admin/queue.html", context)
+
+
+def _chain(queue: Queue) -> list[dict[str, Any]]:
+    """The steps of its chain with the queue each leads to; None where that is gone."""
+    named = [step["queue"] for step in queue.escalation if "queue" in step]
+    queues = {one.slug: one for one in Queue.objects.filter(slug__in=named)}
+    return [{**step, "to": queues.get(step.get("queue", ""))} for step in queue.escalation]
 
 
 @login_required
@@ -59,22 +73,22 @@ def queue_edit(request: HttpRequest, slug: str) -> HttpResponse:
 def _queue_form(request: HttpRequest, existing: Queue | None) -> HttpResponse:
     permissions.check_is_admin(me(request))
     form = QueueForm(request.POST or None, existing=existing)
-    reasons = (
-        ReasonFormSet(request.POST, prefix="reasons")  # without initial: every row counts as it was sent
-        if request.POST
-        else ReasonFormSet(initial=existing.reason_codes if existing else None, prefix="reasons")
-    )
-    if (
-        request.method == "POST"
-        and form.is_valid()
-        and reasons.is_valid()
-        and form.check(reasons_in(reasons))
-    ):
-        saved = set_up.save_queue(definition=form.definition(reasons_in(reasons)), actor=me(request))
-        messages.success(request, f"“{saved}” is saved.")
-        return redirect("approvals:queue_settings", slug=saved.slug)
-    context = {"form": form, "reasons": reasons, "queue": existing}
-    return render(request, "approvals/admin/queue_form.html", context)
+    if request.POST:  # without initial: every row counts as it was sent
+        reasons, steps = (
+            ReasonFormSet(request.POST, prefix="reasons"),
+            StepFormSet(request.POST, prefix="steps"),
+        )
+    else:
+        reasons = ReasonFormSet(initial=existing.reason_codes if existing else None, prefix="reasons")
+        steps = StepFormSet(initial=steps_as_typed(existing.escalation) if existing else None, prefix="steps")
+    if request.POST and all([form.is_valid(), reasons.is_valid(), steps.is_valid()]):
+        offered, chain = reasons_in(reasons), steps_in(steps)
+        if form.check(offered, chain):
+            saved = set_up.save_queue(definition=form.definition(offered, chain), actor=me(request))
+            messages.success(request, f"“{saved}” is saved.")
+            return redirect("approvals:queue_settings", slug=saved.slug)
+    context = {"form": form, "reasons": reasons, "steps": steps, "queue": existing}
+    return render(request, "approvals/admin/queue_form.html", context, status=422 if request.POST else 200)
 
 
 @login_required
@@ -143,6 +157,8 @@ def object_page(request: HttpRequest, object_type: str, object_id: str) -> HttpR
         return redirect("approvals:queue_settings", slug=object_id)
     if object_type == "policy":
         return redirect("approvals:policy", domain=object_id)
+    if object_type == "calendar" and object_id.isdigit():
+        return redirect("approvals:calendar_list")
     if object_type == "person" and object_id.isdigit():
         return redirect("approvals:person", person_id=int(object_id))
     if object_type == "team" and object_id.isdigit():
