@@ -59,6 +59,13 @@ class NotSeen(Invalid):
     title = "Not all of it was in view"
 
 
+class NotTogether(Conflict):
+    """It has to be looked at by itself: too risky, too much money, or something in it deserves a second look."""
+
+    code = "not_together"
+    title = "Not together with others"
+
+
 class DigestMismatch(Conflict):
     """The arguments at hand are not the approved ones."""
 
