@@ -33,6 +33,9 @@
     const detail = { topics: [...topics] };
     topics = new Set();
     document.body.dispatchEvent(new CustomEvent("countersign:news", { bubbles: true, detail }));
+    if (detail.topics.some((topic) => topic === "*" || topic.startsWith("person:"))) {
+      document.body.dispatchEvent(new CustomEvent("countersign:told", { bubbles: true, detail })); // the bell
+    }
   }
 
   function heard(words) {
