@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q
 from django.utils import timezone
@@ -14,33 +15,26 @@ from accounts.exceptions import NotAllowed
 from accounts.models import Absence, User
 from accounts.permissions import AUDITOR
 from agents.models import Agent
-from agents.permissions import can_manage
 from approvals import permissions
 from approvals.models import Proposal, Queue
 
 
 def who_may_see(proposal: Proposal) -> list[User]:
     """Everybody who may see it, by name: the rule of `permissions.check_can_see`, from the proposal's side."""
-    rights = _holders(Queue, permissions.REVIEW, proposal.queue_id) | _holders(
-        Agent, "manage_agent", proposal.agent_id
-    )
     app, codename = AUDITOR
-    audits = {"content_type__app_label": app, "codename": codename}
-    return list(
-        User.objects.filter(
-            rights
-            | Q(pk=proposal.agent.owner_id)
-            | Q(is_superuser=True)
-            | Q(
-                pk__in=User.objects.filter(**{f"user_permissions__{name}": of for name, of in audits.items()})
-            )
-            | Q(
-                pk__in=User.objects.filter(
-                    **{f"groups__permissions__{name}": of for name, of in audits.items()}
-                )
-            ),
-            is_active=True,
-        ).order_by("name", "pk")
+    right = Permission.objects.filter(content_type__app_label=app, codename=codename)
+    audits = User.objects.filter(Q(user_permissions__in=right) | Q(groups__permissions__in=right))
+    found = User.objects.filter(_concerned(proposal) | Q(pk__in=audits.values("pk")), is_active=True)
+    return list(found.order_by("name", "pk"))
+
+
+def _concerned(proposal: Proposal) -> Q:
+    """Whose business it is: its queue's reviewers, the agent's owner and managers, admins. Not mere auditors."""
+    return (
+        _holders(Queue, permissions.REVIEW, proposal.queue_id)
+        | _holders(Agent, "manage_agent", proposal.agent_id)
+        | Q(pk=proposal.agent.owner_id)
+        | Q(is_superuser=True)
     )
 
 
@@ -61,19 +55,13 @@ def _holders(model: type[Queue] | type[Agent], codename: str, pk: int | None) ->
 def check_can_comment(user: User, proposal: Proposal) -> None:
     """Who may see it may speak about it, apart from mere auditors, who read everything and write nothing."""
     permissions.check_can_see(user, proposal)
-    if proposal.queue_id is not None and proposal.queue_id in permissions.reviewable_queue_ids(user):
-        return
-    if not can_manage(user, proposal.agent):
+    if not can_comment(user, proposal):
         raise NotAllowed("Auditors read; they do not write.")
 
 
 def can_comment(user: User, proposal: Proposal) -> bool:
-    """Whether `check_can_comment` would let this person pass, who sees the proposal already."""
-    try:
-        check_can_comment(user, proposal)
-    except NotAllowed:
-        return False
-    return True
+    """Whether this person, who sees the proposal, may also speak about it. One query."""
+    return User.objects.filter(_concerned(proposal), is_active=True, pk=user.pk).exists()
 
 
 def named_in(text: str, people: Iterable[User]) -> list[User]:
@@ -113,11 +101,14 @@ class Colleague:
 
 def colleagues_of(me: User, deciders: Sequence[User]) -> list[Colleague]:
     """The others among those who may decide, with who of them is away now."""
+    now = timezone.now()
+    absences = Absence.objects.filter(person__in=deciders, starts_at__lte=now, ends_at__gt=now)
+    return around(me, deciders, {absence.person_id: absence for absence in absences})
+
+
+def around(me: User, deciders: Sequence[User], away: Mapping[int, Absence]) -> list[Colleague]:
+    """As `colleagues_of`, where the absences (by person) are known."""
     others = {one.pk: one for one in deciders if one.pk != me.pk}
-    away = {
-        absence.person_id: absence
-        for absence in Absence.objects.at(timezone.now()).filter(person__in=others)  # type: ignore[attr-defined]
-    }
     found = []
     for one in others.values():
         absence = away.get(one.pk)

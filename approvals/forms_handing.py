@@ -1,6 +1,6 @@
 """What a reviewer types besides a verdict: to whom a proposal goes, why it is escalated, what he says to colleagues."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -20,7 +20,11 @@ class AssignForm(forms.Form):
     away = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(
-        self, data: Any = None, *, colleagues: Sequence[Colleague], assigned_to: User | None = None
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        colleagues: Sequence[Colleague],
+        assigned_to: User | None = None,
     ) -> None:
         super().__init__(data, auto_id="assign_%s")
         self.by_id = {str(one.person.pk): one for one in colleagues}
@@ -39,8 +43,7 @@ class AssignForm(forms.Form):
             return cleaned
         text = f"{chosen}. Send it once more to give it to {chosen.person} all the same"
         self.add_error("to", f"{text}, or choose {chosen.stand_in}." if chosen.stand_in else f"{text}.")
-        self.data = self.data.copy()
-        self.data["away"] = str(chosen.person.pk)
+        self.data = {**dict(self.data.items()), "away": str(chosen.person.pk)}
         return cleaned
 
     @property

@@ -65,7 +65,7 @@ def _tell(proposal: Proposal, written: Comment, named: list[User], may_see: set[
         proposal=proposal,
     )
     earlier = Comment.objects.filter(proposal=proposal).values_list("author", flat=True)
-    concerned = {*earlier, proposal.claimed_by_id, proposal.assigned_to_id} & may_see
+    concerned = may_see & {*earlier, proposal.claimed_by_id, proposal.assigned_to_id}
     notifications.tell(
         sorted(concerned.difference(mentioned)),
         topic=Topic.COMMENTED,

@@ -1,5 +1,6 @@
 """What the decision part of a proposal's page and the bar of undoable decisions need, asked for only where shown."""
 
+from datetime import datetime
 from typing import Any
 
 from django import template
@@ -53,7 +54,7 @@ def done(verdict: str) -> str:
 
 
 @register.filter
-def seconds_until(moment: Any) -> int:
+def seconds_until(moment: datetime) -> int:
     """Whole seconds from now, at least one: what a countdown starts with."""
     return max(1, round((moment - timezone.now()).total_seconds()))
 
@@ -71,7 +72,12 @@ def assigning(context: Context, proposal: Proposal) -> AssignForm | None:
     sent: AssignForm | None = context.get("assign_form")
     if sent is not None:
         return sent
-    others = colleagues.colleagues_of(context["user"], permissions.deciders(proposal))
+    voting = context.get("voting")
+    if voting:
+        away = {one.person.pk: one.absence for one in voting.deciders if one.absence}
+        others = colleagues.around(context["user"], [one.person for one in voting.deciders], away)
+    else:
+        others = colleagues.colleagues_of(context["user"], permissions.deciders(proposal))
     assigned_to = proposal.assigned_to
     return AssignForm(colleagues=others, assigned_to=assigned_to) if others or assigned_to else None
 
