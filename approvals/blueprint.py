@@ -9,13 +9,24 @@ from typing import Any
 
 import jsonschema_rs
 
+from accounts import working_time
 from agents import pointers, schemas
 from agents.autonomy import Tier, rank
 from approvals import policy, strict_yaml
 from approvals.blueprint_shape import SHAPE
 from approvals.strict_yaml import Document, Fault
 
-FIELDS_OF_QUEUE = ("name", "lease_minutes", "due_minutes", "expires_minutes", "quorum", "reason_codes")
+KEPT_OF_QUEUE = (
+    "calendar",
+    "due_by_priority",
+    "remind_minutes",
+    "escalation",
+    "undo_seconds",
+    "view_seconds",
+    "reading_rate",
+    "approvals_per_minute",
+)
+"""What stays as it is on an existing queue where the file does not say it; so does `bulk_amount`."""
 FIELDS_OF_ACTION_TYPE = (
     "label",
     "description",
@@ -70,6 +81,7 @@ class Blueprint:
 
     domain: str
     label: str
+    calendars: dict[str, dict[str, Any]]
     queues: dict[str, dict[str, Any]]
     action_types: dict[str, dict[str, Any]]
     reversible_by: dict[str, str]
@@ -102,7 +114,7 @@ def _check_shape(document: Document) -> None:
 def _usable(raw: dict[str, Any]) -> bool:
     """Whether the outline holds, so that the finer checks can speak too."""
     return all(
-        isinstance(raw.get(part, []), list) for part in ("queues", "action_types", "agents")
+        isinstance(raw.get(part, []), list) for part in ("calendars", "queues", "action_types", "agents")
     ) and isinstance(raw.get("policy", {}), dict)
 
 
@@ -115,6 +127,10 @@ class _Check:
         self.misshapen = [fault.path for fault in document.faults]
 
     def all(self) -> None:
+        self._names("calendars", "name")
+        for path, calendar in self._sound("calendars"):
+            for wrong in working_time.faults(**_hours(calendar)):
+                self.document.fault(f"{path}/{wrong['field']}", wrong["message"])
         queues = self._names("queues", "slug")
         self._names("action_types", "name")
         self._names("agents", "slug")
@@ -250,6 +266,7 @@ def _blueprint(document: Document, raw: dict[str, Any]) -> Blueprint:
     return Blueprint(
         domain=raw["domain"],
         label=raw["label"],
+        calendars={item["name"]: _calendar(item) for item in raw.get("calendars", [])},
         queues={item["slug"]: _queue(item) for item in raw.get("queues", [])},
         action_types={item["name"]: _action_type(item) for item in raw["action_types"]},
         reversible_by={
@@ -263,6 +280,16 @@ def _blueprint(document: Document, raw: dict[str, Any]) -> Blueprint:
     )
 
 
+def _calendar(item: dict[str, Any]) -> dict[str, Any]:
+    return {"team": item.get("team", ""), **_hours(item)}
+
+
+def _hours(item: dict[str, Any]) -> dict[str, Any]:
+    """The times of a calendar, "09:00-17:00" taken apart."""
+    week = {day: [hours.split("-") for hours in intervals] for day, intervals in item["week"].items()}
+    return {"time_zone": item["time_zone"], "week": week, "holidays": item.get("holidays", [])}
+
+
 def _queue(item: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": item["name"],
@@ -271,6 +298,8 @@ def _queue(item: dict[str, Any]) -> dict[str, Any]:
         "expires_minutes": item.get("expires_minutes", 2880),
         "quorum": item.get("quorum", 1),
         "reason_codes": item.get("reason_codes", []),
+        **{name: item[name] for name in KEPT_OF_QUEUE if name in item},
+        **({"bulk_amount": _amount(item["bulk_amount"])} if "bulk_amount" in item else {}),
     }
 
 

@@ -29,6 +29,21 @@ def _list(items: dict[str, Any], least: int = 0) -> dict[str, Any]:
     return {"type": "array", "items": items, "minItems": least, "maxItems": 500}
 
 
+_HOURS = {
+    "type": "array",
+    "maxItems": 12,
+    "items": {"type": "string", "pattern": "^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$"},
+}
+
+_CALENDAR = _object(
+    ["name", "time_zone", "week"],
+    name=_TEXT,
+    time_zone={"type": "string", "minLength": 1, "maxLength": 64},
+    team=_TEXT,
+    week=_object([], mon=_HOURS, tue=_HOURS, wed=_HOURS, thu=_HOURS, fri=_HOURS, sat=_HOURS, sun=_HOURS),
+    holidays={"type": "array", "maxItems": 1000, "items": {"type": "string", "format": "date"}},
+)
+
 _STEP = _object(["after"], after=_MINUTES, queue=_SLUG, team=_TEXT)
 
 _QUEUE = _object(
@@ -117,6 +132,7 @@ SHAPE = _object(
     blueprint={"const": 1},
     domain=_NAME,
     label=_TEXT,
+    calendars=_list(_CALENDAR),
     queues=_list(_QUEUE),
     action_types=_list(_ACTION_TYPE, least=1),
     policy=_object(["name", "default_queue"], name=_TEXT, default_queue=_SLUG, rules=_list(_RULE)),

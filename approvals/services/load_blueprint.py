@@ -11,7 +11,9 @@ from typing import Any, Literal
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
 
-from accounts.models import User
+from accounts.models import Calendar, User
+from accounts.services import calendars
+from accounts.services.calendars import CalendarDefinition
 from agents import permissions
 from agents.autonomy import lower
 from agents.models import ActionType, Agent, Mandate
@@ -22,7 +24,7 @@ from approvals import blueprint as blueprints
 from approvals.blueprint import AgentSpec, Blueprint, BlueprintRefused, MandateSpec
 from approvals.models import Policy, Queue
 from approvals.services import set_up
-from approvals.services.set_up import QueueDefinition
+from approvals.services.set_up import Along, QueueDefinition
 from approvals.strict_yaml import Fault
 from audit import recording
 from audit.events import Kind, Target, system
@@ -85,6 +87,23 @@ def _definition(found: Blueprint, name: str) -> Definition:
     )
 
 
+def _calendars(found: Blueprint) -> list[CalendarDefinition]:
+    return [
+        calendars.tidy(CalendarDefinition(name=name, **values)) for name, values in found.calendars.items()
+    ]
+
+
+def _queues(found: Blueprint) -> Along:
+    """The file's queues as they will be: a chain in it may name a queue, and a queue a calendar, of the same file."""
+    stored = Queue.objects.filter(slug__in=found.queues).select_related("calendar")
+    present = {row.slug: asdict(set_up.queue_definition(row)) for row in stored}
+    defined = {
+        slug: QueueDefinition(**{**present.get(slug, {}), **values, "slug": slug, "domain": found.domain})
+        for slug, values in found.queues.items()
+    }
+    return Along(defined, list(found.calendars))
+
+
 def _terms(spec: MandateSpec, existing: Mandate | None) -> Terms:
     tier = spec.tier if existing is None else lower(existing.tier, spec.values["ceiling"])
     return Terms(tier=tier, active=existing is None or existing.active, **spec.values)
@@ -105,6 +124,7 @@ class _Comparison:
 
     def __init__(self, found: Blueprint) -> None:
         self.found = found
+        self.along = _queues(found)
         self.result = Plan(found.domain)
         self.existing_types = {row.name: row for row in ActionType.objects.select_related("reversible_by")}
         slugs = [spec.slug for spec in found.agents]
@@ -117,6 +137,8 @@ class _Comparison:
         }
 
     def plan(self) -> Plan:
+        for index, definition in enumerate(_calendars(self.found)):
+            self._calendar(f"/calendars/{index}", definition)
         for index, slug in enumerate(self.found.queues):
             self._queue(f"/queues/{index}", slug)
         for index, name in enumerate(self.found.action_types):
@@ -146,12 +168,19 @@ class _Comparison:
         self._fault(path, f"the {thing} “{name}” belongs to the domain {domain}; choose another name")
         return True
 
+    def _calendar(self, path: str, definition: CalendarDefinition) -> None:
+        existing = Calendar.objects.filter(name=definition.name).select_related("team").first()
+        for wrong in calendars.faults(definition, existing=existing):
+            self._fault(f"{path}/{wrong['field']}", wrong["message"])
+        before = asdict(calendars.as_definition(existing)) if existing else None
+        self._compare("calendar", definition.name, before, asdict(definition))
+
     def _queue(self, path: str, slug: str) -> None:
         existing = Queue.objects.filter(slug=slug).first()
         if existing and self._belongs_elsewhere(path + "/slug", "queue", slug, existing.domain):
             return
-        definition = QueueDefinition(slug=slug, domain=self.found.domain, **self.found.queues[slug])
-        for wrong in set_up.queue_faults(definition):
+        definition = self.along.queues[slug]
+        for wrong in set_up.queue_faults(definition, self.along):
             self._fault(f"{path}/{wrong['field']}", wrong["message"])
         before = asdict(set_up.queue_definition(existing)) if existing else None
         self._compare("queue", slug, before, asdict(definition))
@@ -220,8 +249,12 @@ class _Comparison:
 
 def _apply(found: Blueprint, plan: Plan, actor: User | None, name: str, data: bytes) -> None:
     who = actor.actor() if actor else system("load_blueprint")
-    for slug, values in found.queues.items():
-        set_up.store_queue(QueueDefinition(slug=slug, domain=found.domain, **values), actor=who)
+    for hours in _calendars(found):
+        existing_hours = Calendar.objects.filter(name=hours.name).select_related("team").first()
+        set_up.store_calendar(hours, existing=existing_hours, actor=who)
+    along = _queues(found)
+    for queue in along.queues.values():
+        set_up.store_queue(queue, actor=who, along=along)
     for definition in _in_order(found):
         action_types.store(definition, actor=who)
     set_up.store_policy(
