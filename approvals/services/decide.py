@@ -18,7 +18,17 @@ from agents.autonomy import Tier
 from agents.evidence import LOSS_APPROVED, LOSS_WRONG, Judgement
 from agents.exceptions import AgentNotLive, ArgumentsInvalid
 from agents.models import AgentState, Evidence
-from approvals import canonical, grants, notifications, pacing, permissions, quorum, revising, transitions
+from approvals import (
+    canonical,
+    grants,
+    news,
+    notifications,
+    pacing,
+    permissions,
+    quorum,
+    revising,
+    transitions,
+)
 from approvals.exceptions import AlreadyClaimed, NotSeen, PolicyRefused, ProposalChanged, TooFast, WrongState
 from approvals.models import Claim, Decision, HeldBallot, Proposal, Revision, Verdict, Vote
 from approvals.notifications import Topic
@@ -121,6 +131,7 @@ def cast(proposal: Proposal, reviewer: User, ballot: Ballot, *, at: datetime) ->
     if ballot.verdict == Verdict.APPROVE and not _is_met(proposal, revision):
         _hand_on(proposal, revision, at=at, by="voted")
         proposal.save(update_fields=["claimed_by", "claimed_until", "assigned_to", "roles"])
+        news.proposal_changed(proposal)
         return Decided(proposal, final=False)
     _finish(proposal, revision, reviewer, ballot, at)
     return Decided(proposal, final=True)
@@ -149,6 +160,7 @@ def _hold(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> 
         after={"revision": ballot.revision, "verdict": str(ballot.verdict)},
         detail={"seconds": proposal.queue.undo_seconds},
     )
+    news.proposal_changed(proposal)
     return Decided(proposal, final=False, held_until=until)
 
 

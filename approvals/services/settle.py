@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.exceptions import DomainError
 from accounts.models import User
-from approvals import notifications, permissions, transitions
+from approvals import news, notifications, permissions, transitions
 from approvals.exceptions import WrongState
 from approvals.models import HeldBallot, Proposal, Verdict
 from approvals.notifications import Topic
@@ -37,6 +37,7 @@ def undo(*, proposal_id: UUID, reviewer: User) -> Proposal:
         recording.record(
             actor=reviewer.actor(), kind=Kind.PROPOSAL_UNDONE, target=Target("proposal", str(proposal.pk))
         )
+        news.proposal_changed(proposal)
     return proposal
 
 
