@@ -1,9 +1,10 @@
 """How right an agent has been, with what can be promised of it. Pure.
 
 The bound is a confidence sequence by betting (Waudby-Smith & Ramdas 2024): for an error rate q the capital
-E(q) = Σ w_k Π (1 + λ_k (q − x)), λ_k = (1 − r_k)/(1 − q), is a non-negative supermartingale as long as the mean loss is at
-least q, so it reaches 1/α with a probability of at most α, ever (Ville 1939). The upper bound of the error rate is the
-largest q whose capital has not reached 1/α; E rises with q, so bisection finds it. Unlike Clopper-Pearson or Wilson it
+E(q) = Σ w_k Π (1 + λ_k (q − x)), λ_k = (1 − r_k)/(1 − q), is a non-negative supermartingale as long as the mean loss
+is at least q, so it reaches 1/α with a probability of at most α, ever (Ville 1939). The upper bound of the error rate
+is the largest q whose capital has not reached 1/α; E rises with q, so bisection finds it. Unlike Clopper-Pearson or
+Wilson it
 holds however often somebody looks, which on a page that is looked at after every review is what counts."""
 
 from collections.abc import Mapping
@@ -21,8 +22,8 @@ _STEPS = 60
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """`judged` results with a summed loss of `loss` (one for a wrong one, less for what an edit mended); `wrong` of them
-    lost all. `at_least` is the lower bound of the accuracy, 0 to 1; None where there are too few to say."""
+    """`judged` results with a summed loss of `loss` (one for a wrong one, less for what an edit mended); `wrong` of
+    them lost all. `at_least` is the lower bound of the accuracy, 0 to 1; None where there are too few to say."""
 
     judged: int
     wrong: int

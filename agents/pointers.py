@@ -59,20 +59,33 @@ def placeholders(template: str) -> list[str]:
 
 def title(template: str, arguments: Any) -> str:
     """The title of one proposal, from its arguments alone. Missing values read as `…`."""
-    return _PLACEHOLDER.sub(lambda match: _text(resolve(arguments, _as_pointer(match[1]))), template)[:300]
+    return _PLACEHOLDER.sub(lambda match: text(resolve(arguments, _as_pointer(match[1]))), template)[:300]
+
+
+def pieces(template: str) -> list[tuple[str, str]]:
+    """A title template cut into (words, "") and ("", pointer), in order."""
+    found: list[tuple[str, str]] = []
+    end = 0
+    for match in _PLACEHOLDER.finditer(template):
+        if match.start() > end:
+            found.append((template[end : match.start()], ""))
+        found.append(("", _as_pointer(match[1])))
+        end = match.end()
+    return [*found, (template[end:], "")] if template[end:] else found
 
 
 def _as_pointer(name: str) -> str:
     return name if name.startswith("/") else "/" + name.replace(".", "/")
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A value as a title says it; what is missing reads as `…`."""
     if value is MISSING or value is None:
         return "…"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return f"{len(value)} items" if len(value) != 1 else _text(value[0])
+        return f"{len(value)} items" if len(value) != 1 else text(value[0])
     if isinstance(value, dict):
         return f"{len(value)} fields"
     if isinstance(value, float) and value.is_integer():

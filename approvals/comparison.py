@@ -210,9 +210,9 @@ class Customary:
 def beyond(amount: Decimal, earlier: Sequence[Decimal]) -> Customary | None:
     """What was customary, if this amount is far beyond it; None if it is not, or if too few are known.
 
-    Far is more than three times what nine in ten stayed below, and more than all but two in a hundred; or more than four
-    robust standard deviations (median absolute deviation of the logarithms, Hampel 1974) above the middle. One large
-    amount among the earlier ones hides nothing: neither figure follows it."""
+    Far is more than three times what nine in ten stayed below, and more than all but two in a hundred; or more than
+    four robust standard deviations (median absolute deviation of the logarithms, Hampel 1974) above the middle. One
+    large amount among the earlier ones hides nothing: neither figure follows it."""
     sizes = sorted(abs(one) for one in earlier if one)
     size = abs(amount)
     if len(sizes) < FEWEST_AMOUNTS or not size:
@@ -246,8 +246,9 @@ def _amount(present: Present, approved: Sequence[Earlier]) -> list[Signal]:
     times = abs(present.amount) / usual.middle
     size = f"{times:.1f}" if times < 10 else f"{times:,.0f}".replace(",", figures.SPACE)
     text = (
-        f"{words(present.amount)} is {size} times the middle of the last {usual.count} approved ({words(usual.middle)}); "
-        f"nine in ten were at most {words(usual.nine_in_ten)}, the largest {words(usual.largest)}."
+        f"{words(present.amount)} is {size} times the middle of the last {usual.count} approved "
+        f"({words(usual.middle)}); nine in ten were at most {words(usual.nine_in_ten)}, "
+        f"the largest {words(usual.largest)}."
     )
     return [Signal("amount", present.amount_pointer, text)]
 

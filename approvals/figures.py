@@ -1,7 +1,7 @@
 """Numbers, money and days as a person reads them, straight from their spelling, never through a float. Pure.
 
-Thousands are parted by a narrow no-break space (U+202F), as the SI brochure and ISO 80000-1 do: a comma or a point would
-be a decimal sign to half of the readers."""
+Thousands are parted by a narrow no-break space (U+202F), as the SI brochure and ISO 80000-1 do: a comma or a point
+would be a decimal sign to half of the readers."""
 
 import re
 from datetime import date, datetime, timedelta, tzinfo
@@ -12,9 +12,12 @@ _DIGITS = 18
 _PLACES = 12
 
 # Currencies with another number of decimals than two (ISO 4217, column "minor unit").
-_NO_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
-_THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
-_FOUR_DECIMALS = frozenset("CLF UYW".split())
+_NO_DECIMALS = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV"}
+    | {"XAF", "XOF", "XPF"}
+)
+_THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+_FOUR_DECIMALS = frozenset({"CLF", "UYW"})
 
 _PLAIN = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -94,7 +97,8 @@ def moment(text: str, now: datetime) -> str | None:
         local = found.astimezone(now.tzinfo)
     except OverflowError:
         return None
-    return f"{local:%A}, {local.day} {local:%B %Y}, {local:%H:%M} {zone_name(local.tzinfo, local)}, {distance(local, now)}"
+    clock = f"{local:%H:%M} {zone_name(local.tzinfo, local)}"
+    return f"{local:%A}, {local.day} {local:%B %Y}, {clock}, {distance(local, now)}"
 
 
 def zone_name(zone: tzinfo | None, at: datetime) -> str:

@@ -22,15 +22,16 @@ _ACTING = (
 _LOOKING_RE = re.compile(rf"\b(?:{_LOOKING})(?:s|ing|ed)?\b", re.IGNORECASE)
 _ACTING_RE = re.compile(rf"\b(?:{_ACTING})(?:s|es|ing|d|ed|ment|al|ation)?\b", re.IGNORECASE)
 _NOTHING_RE = re.compile(
-    r"\b(?:dry[ -]?run|test[ -]?run|simulat(?:e|es|ed|ion)|only a test|no changes?|nothing (?:is|will be|gets) \w+|read[ -]only|"
+    r"\b(?:dry[ -]?run|test[ -]?run|simulat(?:e|es|ed|ion)|only a test|no changes? (?:is|are|will be)|"
+    r"(?:makes?|with) no changes?|nothing (?:is|will be|gets) \w+|"
     r"without (?:actually )?(?:sending|paying|changing|deleting|removing|executing|transferring|booking)|"
-    r"(?:will|does|do|is|are) not (?:be )?(?:actually )?(?:send|sent|pay|paid|change|changed|delete|deleted|remove|removed|execute|"
-    r"executed|transfer|transferred))\b",
+    r"(?:will|does|do|is|are) not (?:be )?(?:actually )?(?:send|sent|pay|paid|changed?|deleted?|removed?|executed?|"
+    r"transfer|transferred))\b",
     re.IGNORECASE,
 )
 _CODES = "EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|JPY|CNY|INR|AUD|CAD|NZD|SGD|HKD|ZAR|BRL|MXN|TRY|KWD|BHD"
 _SIGNS = {"€": "EUR", "£": "GBP"}
-_FIGURE = r"\d(?:[\d.,'\u2019\u00a0\u202f]|\s(?=\d{3}\b))*"
+_FIGURE = r"\d(?:[\d.,'\u2019\u00a0\u202f]|\s(?=\d{3}\b)){0,24}"
 _MONEY_RE = re.compile(
     rf"(?P<sign>[€$£¥])\s?(?P<a>{_FIGURE})|\b(?P<code>{_CODES})\s?(?P<c>{_FIGURE})|(?P<b>{_FIGURE})\s?(?P<unit>[€$£¥]|(?:{_CODES})\b)"
 )

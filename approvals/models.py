@@ -119,7 +119,7 @@ APPROVED = [
     State.LAPSED,
     State.REVOKED,
 ]
-"""Every state that follows an approval: of what failed or ran out afterwards somebody had approved the arguments too."""
+"""Every state that follows an approval: of what failed or ran out, somebody had approved the arguments too."""
 
 
 class Proposal(models.Model):
@@ -453,6 +453,7 @@ class Delivery(models.Model):
         ]
         indexes = [
             models.Index(fields=["not_before"], condition=Q(state="queued"), name="delivery_due"),
+            models.Index(fields=["-id"], condition=Q(state="dead"), name="delivery_dead"),
         ]
 
     def __str__(self) -> str:

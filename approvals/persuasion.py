@@ -18,7 +18,8 @@ _COMMANDS = (
     r"approve\b",
     r"approve\s+(?:this|it|now|immediately|at\s+once|without|right\s+away|asap)\b",
     r"(?:dear|hello|hi|attention|note\s+to(?:\s+the)?|message\s+(?:to|for)(?:\s+the)?)\s*:?\s*(?:reviewer|approver)",
-    r"(?:^|\n)\s*[\[<(#*]{0,3}\s*(?:system|admin(?:istrator)?|security\s+team|countersign|reviewer)\s*(?:message|notice|note)?\s*[\])>*]{0,3}\s*:",
+    r"(?:^|\n)[\[<(#*]{0,3} ?(?:system|admin(?:istrator)?|security\s+team|countersign|reviewer) ?"
+    r"(?:message|notice|note)? ?[\])>*]{0,3} ?:",
 )
 _CLAIMS = (
     r"\b(?:already|pre|auto)[\s-]*(?:been\s+)?(?:fully\s+)?(?:approved|authori[sz]ed|cleared|countersigned|signed[\s-]off)\b",
@@ -46,8 +47,10 @@ def addressed(value: Any, *, spoken_by_others: bool = False) -> str:
 
 
 def _undisguised(text: str) -> str:
+    """The text in plain letters, each run of blanks as one space or line end: the expressions stay linear."""
     plain = unicodedata.normalize("NFKC", text).translate(_DISGUISES)
-    return "".join(one for one in plain if unicodedata.category(one) not in ("Cf", "Mn"))
+    seen = "".join(one for one in plain if unicodedata.category(one) not in ("Cf", "Mn"))
+    return "\n".join(" ".join(line.split()) for line in seen.splitlines() if line.strip())
 
 
 def _strings(value: Any) -> list[str]:

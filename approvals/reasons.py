@@ -1,7 +1,7 @@
 """Why a proposal went where it went, in words: rules spelled out, tiers, limits and the draw as sentences. Pure.
 
-Simple conditions are read aloud (`amount > 500` becomes “the amount is more than 500”). What this small reader does not know
-is not guessed at: then the rule's note speaks, and the condition itself stands in small print in any case."""
+Simple conditions are read aloud (`amount > 500` becomes “the amount is more than 500”). What this small reader does not
+know is not guessed at: then the rule's note speaks, and the condition itself stands in small print in any case."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

@@ -1,13 +1,14 @@
-"""What is known of an agent when one of its proposals is judged: its accuracy, and its earlier proposals. Read only.
+"""What is known of an agent when one of its proposals is judged: its accuracy and its earlier proposals. Read only.
 
-All of it comes from judgements by people (evidence), read backwards by index and never more than a few hundred: an agent
-that floods its queue with proposals cannot push the judged ones out of sight, and the cost does not grow with the log."""
+All of it comes from judgements by people (evidence), read backwards by index and never more than a few hundred: an
+agent that floods its queue cannot push the judged ones out of sight, and the cost does not grow with the log."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count, F, Q
 from django.db.models.functions import Length
@@ -180,9 +181,7 @@ def precedents(viewer: User, present: Present, judged: Sequence[Judged]) -> list
         decision.proposal_id: decision
         for decision in Decision.objects.filter(proposal_id__in=ids).order_by("decided_at")
     }
-    visible = set(
-        Proposal.objects.filter(permissions.visible_to(viewer), pk__in=ids).values_list("pk", flat=True)
-    )
+    visible = _visible(viewer, [one for _, one in best])
     return [
         Precedent(
             one.proposal,
@@ -194,6 +193,17 @@ def precedents(viewer: User, present: Present, judged: Sequence[Judged]) -> list
     ]
 
 
+def _visible(viewer: User, found: Sequence[Judged]) -> set[UUID]:
+    """Those of them this person may open. Most stand in a queue of his; only for others the whole rule is asked."""
+    queues = permissions.reviewable_queue_ids(viewer)
+    ids = {one.proposal.pk for one in found}
+    near = {one.proposal.pk for one in found if one.proposal.queue_id in queues}
+    if near == ids:
+        return ids
+    allowed = Proposal.objects.filter(permissions.visible_to(viewer), pk__in=ids)
+    return set(allowed.values_list("pk", flat=True))
+
+
 def likeness(present: Present, mine: set[tuple[str, str]], one: Judged) -> float:
     """From 0 to 3: the share of argument values in common (Jaccard), the same subject, and how near the amounts are."""
     theirs = {(leaf.general, leaf.text) for leaf in one.found}
@@ -201,9 +211,9 @@ def likeness(present: Present, mine: set[tuple[str, str]], one: Judged) -> float
     score = len(mine & theirs) / union if union else 0.0
     if _same_subject(present, one):
         score += 1
-    if present.amount is not None and one.proposal.amount is not None:
-        if present.currency == one.proposal.currency:
-            score += _near(present.amount, one.proposal.amount)
+    other = one.proposal
+    if present.amount is not None and other.amount is not None and present.currency == other.currency:
+        score += _near(present.amount, other.amount)
     return score
 
 

@@ -3,14 +3,17 @@
 Numbers are shown as the canonical bytes spell them, never through a float."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime
 from typing import Any
 
+from agents import pointers
+from approvals import figures
+
 MAX_DEPTH = 12
-LONG = 240
+LONG = 120
+"""Texts of more characters carry their length."""
 
 
 class Number(str):
@@ -23,7 +26,8 @@ class Number(str):
 class Entry:
     """One argument. `kind` chooses the look: text, code, amount, number, bool, none, group or list.
 
-    `note` is a remark of ours; `unexpected` marks what the schema does not know."""
+    `note` is a remark of ours; `unexpected` marks what the schema does not know. `before` is what the agent says it is
+    now, unverified, where it said anything; `is_new` when that is another."""
 
     pointer: str
     label: str
@@ -35,6 +39,8 @@ class Entry:
     material: bool = False
     unexpected: bool = False
     entries: list["Entry"] = field(default_factory=list)
+    before: str | None = None
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +61,71 @@ class Money:
     currency: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What stands beside the arguments: the state as the agent describes it, and the reader's clock."""
+
+    state: Any = None
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of the title: our words, or a value of the arguments, which has to be told from them."""
+
+    text: str
+    is_value: bool
+
+
 def parse(canonical: bytes | memoryview) -> Any:
     """The value of canonical bytes, its numbers kept as they are spelled."""
     return json.loads(bytes(canonical), parse_float=Number, parse_int=Number)
 
 
-def entries(schema: dict[str, Any], value: Any, *, material: list[str], money: Money) -> list[Entry]:
+def entries(
+    schema: dict[str, Any], value: Any, *, material: list[str], money: Money, beside: Beside | None = None
+) -> list[Entry]:
     """The arguments, what matters most first; what the schema does not name follows, marked."""
-    return _Reader(schema, frozenset(material), money).group(schema, value, "", 0)
+    return _Reader(schema, frozenset(material), money, beside or Beside()).group(schema, value, "", 0)
+
+
+def labels(found: Sequence[Entry], trail: str = "") -> dict[str, str]:
+    """The names of all leaves by their pointers, with the groups they stand in."""
+    return {pointer: label for pointer, (label, _) in _leaves(list(found), trail)}
+
+
+def label(schema: dict[str, Any], pointer: str) -> str:
+    """The name of an argument for people, given or not."""
+    part, name = resolved(schema, schema), ""
+    for name in pointers.parse(pointer):
+        inner = part.get("properties", {}).get(name)
+        part = resolved(schema, part.get("items") if inner is None and name.isdigit() else inner)
+    return _label(name, part)
+
+
+def title(template: str, value: Any, money: Money) -> list[Part]:
+    """The title from the stored bytes: the action type's words, the arguments' values set apart, money as money."""
+    parts = []
+    for text, pointer in pointers.pieces(template):
+        if not pointer:
+            parts.append(Part(text, False))
+            continue
+        found = pointers.resolve(value, pointer)
+        amount = pointer == money.pointer and isinstance(found, str)
+        spelled_out = figures.money(found, money.currency) if amount else pointers.text(found)
+        parts.append(Part(spelled_out, True))
+    return parts
+
+
+def outside(value: Any, state: Any) -> list[tuple[str, str]]:
+    """What the agent says of the present state that belongs to none of the arguments: name and value."""
+    if not isinstance(state, dict):
+        return [("state", spelled(state))] if state is not None else []
+    return [
+        (name, found if isinstance(found, str) else spelled(found))
+        for name, found in list(state.items())[:60]
+        if not (isinstance(value, dict) and name in value)
+    ]
 
 
 def missing(schema: dict[str, Any], value: Any) -> list[str]:
@@ -105,10 +168,11 @@ def _leaves(found: list[Entry], trail: str = "") -> Iterator[tuple[str, tuple[st
 
 
 class _Reader:
-    def __init__(self, root: dict[str, Any], material: frozenset[str], money: Money) -> None:
+    def __init__(self, root: dict[str, Any], material: frozenset[str], money: Money, beside: Beside) -> None:
         self.root = root
         self.material = material
         self.money = money
+        self.beside = beside
 
     def group(self, schema: Any, value: Any, pointer: str, depth: int) -> list[Entry]:
         if not isinstance(value, dict):
@@ -138,9 +202,10 @@ class _Reader:
             "help": str(part.get("description", "")),
             "material": pointer in self.material,
             "unexpected": unexpected,
+            **self.before(value, pointer),
         }
         if depth >= MAX_DEPTH and isinstance(value, dict | list):
-            return Entry(kind="code", text=json.dumps(value, ensure_ascii=False), **common)
+            return Entry(kind="code", text=spelled(value), **common)
         if isinstance(value, dict):
             inner = self.group(part, value, pointer, depth + 1)
             return Entry(kind="group", entries=inner, note="" if inner else "empty group", **common)
@@ -153,19 +218,40 @@ class _Reader:
             return Entry(kind="list", entries=inner, note=_count(len(value)), **common)
         return Entry(**common, **self.scalar(part, value, pointer))
 
+    def before(self, value: Any, pointer: str) -> dict[str, Any]:
+        """What the agent says it is now, where its account has this argument; groups speak through their parts."""
+        if self.beside.state is None or isinstance(value, dict):
+            return {}
+        found = pointers.resolve(self.beside.state, pointer)
+        if found is pointers.MISSING:
+            return {}
+        if isinstance(found, dict | list) or isinstance(value, list):
+            text = spelled(found)
+            return {"before": text, "is_new": text != spelled(value)}
+        if pointer == self.money.pointer:
+            text = figures.money(_plain(found), self.money.currency)
+            return {"before": text, "is_new": text != figures.money(_plain(value), self.money.currency)}
+        return {"before": _plain(found), "is_new": _plain(found) != _plain(value)}
+
     def scalar(self, part: dict[str, Any], value: Any, pointer: str) -> dict[str, Any]:
         if value is None:
             return {"kind": "none", "text": "", "note": "nothing (null)"}
         if isinstance(value, bool):
             return {"kind": "bool", "text": "yes" if value else "no"}
         if pointer and pointer == self.money.pointer:
-            return {"kind": "amount", "text": amount(str(value)), "unit": self.money.currency}
+            return _money(str(value), self.money.currency)
         if isinstance(value, Number):
+            if isinstance(part.get("x-currency"), str):
+                return _money(str(value), part["x-currency"])
             return {"kind": "number", "text": str(value), "unit": str(part.get("x-unit", ""))}
         text = str(value)
         if not text:
             return {"kind": "none", "text": "", "note": "empty text"}
-        return {"kind": "code" if _is_code(text) else "text", "text": text, "note": _note(part, text)}
+        return {
+            "kind": "code" if _is_code(text) else "text",
+            "text": text,
+            "note": _note(part, text, self.beside.now),
+        }
 
 
 def resolved(root: dict[str, Any], schema: Any, *, hops: int = 8) -> dict[str, Any]:
@@ -194,29 +280,38 @@ def ordered(part: dict[str, Any], pointer: str, material: frozenset[str]) -> lis
     )
 
 
-def amount(spelled: str) -> str:
-    """An amount with separators and at least two decimals; what is not a plain number stays as it is spelled."""
-    try:
-        value = Decimal(spelled)
-    except InvalidOperation:
-        return spelled
-    if not value.is_finite() or abs(value) >= Decimal(10) ** 18:
-        return spelled
-    exponent = value.as_tuple().exponent
-    decimals = max(2, -exponent if isinstance(exponent, int) else 2)
-    return f"{value:,.{min(decimals, 12)}f}"
+def amount(spelled: str, currency: str = "") -> str:
+    """An amount with its thousands parted and its currency's decimals; what is no plain number stays as spelled."""
+    return figures.money(spelled, currency)
 
 
-def _note(part: dict[str, Any], text: str) -> str:
-    if len(text) > LONG:
-        return f"{len(text):,} characters"
-    try:
-        if part.get("format") == "date":
-            return date.fromisoformat(text).strftime("%A, %d %B %Y")
-        if part.get("format") == "date-time":
-            return datetime.fromisoformat(text).strftime("%A, %d %B %Y, %H:%M %Z").strip()
-    except ValueError:
-        return "not a date"
+def _money(spelled: str, currency: str) -> dict[str, Any]:
+    if figures.number(spelled) is None:
+        return {"kind": "text", "text": spelled, "unit": currency, "note": "not a plain number"}
+    return {
+        "kind": "amount",
+        "text": figures.money(spelled, currency),
+        "unit": currency,
+        "note": figures.magnitude(spelled),
+    }
+
+
+def _plain(value: Any) -> str:
+    """A scalar as text: numbers as they are spelled, text as it is."""
+    return str(value) if isinstance(value, str) else spelled(value)
+
+
+def _note(part: dict[str, Any], text: str, now: datetime) -> str:
+    """What helps to read a text: the day of a date, the length of a long one."""
+    form = part.get("format")
+    found = figures.day(text, now) or figures.moment(text, now)
+    if found is not None:
+        return found
+    if form in ("date", "date-time"):
+        return "not a date" if form == "date" else "not a date and time"
+    lines = text.count("\n") + 1
+    if len(text) > LONG or lines > 5:
+        return f"{len(text):,} characters" + (f", {lines:,} lines" if lines > 1 else "")
     return ""
 
 
@@ -249,5 +344,14 @@ def _below(pointer: str, name: str) -> str:
 
 
 def spelled(value: Any) -> str:
-    """A value that is not text, in JSON."""
+    """A value in JSON, its numbers as the bytes spell them."""
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, dict):
+        inner = ", ".join(f"{spelled(str(name))}: {spelled(item)}" for name, item in value.items())
+        return f"{{{inner}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(spelled(item) for item in value)}]"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # as RFC 8785 writes it
     return json.dumps(value, ensure_ascii=False)

@@ -1,7 +1,7 @@
 """What on a proposal deserves a second look, in plain words. Pure.
 
-Every signal stands twice on the page: in the list at the top of the sheet and where it belongs. A signal accuses nobody and
-decides nothing; there are few kinds, each with a rule of its own, so that a list that is not empty means something."""
+Every signal stands twice on the page: in the list at the top of the sheet and where it belongs. A signal accuses nobody
+and decides nothing; there are few kinds, each with a rule of its own, so that a list says something."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,10 +84,12 @@ def addressed_in_arguments(value: Any, labels: dict[str, str]) -> list[Signal]:
 def _of_text(findings: Findings, where: str, name: str) -> list[Signal]:
     found = []
     if findings.direction:
-        words = f"{name} has {_count(findings.direction, 'character')} that change the direction of writing or control a screen."
+        count = _count(findings.direction, "character")
+        words = f"{name} has {count} that change the direction of writing or control a screen."
         found.append(Signal("direction", where, words))
     if findings.hidden > findings.benign:
-        words = f"{name} has {_count(findings.hidden - findings.benign, 'hidden or composed character')}, shown as chips."
+        count = _count(findings.hidden - findings.benign, "hidden or composed character")
+        words = f"{name} has {count}, shown as chips."
         found.append(Signal("hidden", where, words))
     if findings.mixed:
         words = f"{name} has letters that pass for others: {_quoted(findings.mixed)}."

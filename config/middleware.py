@@ -3,13 +3,17 @@
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import lru_cache
 from uuid import uuid4
+from zoneinfo import ZoneInfo, available_timezones
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
 from accounts.exceptions import DomainError, NotAllowed
 from accounts.models import User
@@ -52,6 +56,39 @@ class PersonSource:
             return self.get_response(request)
         with recording.coming_from(recording.with_session(key)):
             return self.get_response(request)
+
+
+ZONE_COOKIE = "tz"
+"""The browser's time zone, set by the page's script; a hint for showing times and nothing else."""
+
+
+class LocalTime:
+    """Shows times on the reader's clock: the zone in his settings, else the browser's, else UTC.
+
+    Only names of the time zone database pass: the cookie is anybody's."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with timezone.override(zone_of(request)):
+            return self.get_response(request)
+
+
+def zone_of(request: HttpRequest) -> ZoneInfo:
+    """The zone that times are shown in. UTC in a person's settings means that he has chosen none."""
+    chosen = ""
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        chosen = str(getattr(getattr(request, "user", None), "time_zone", ""))
+    for name in (chosen if chosen != "UTC" else "", request.COOKIES.get(ZONE_COOKIE, "")):
+        if name and name in _zones():
+            return ZoneInfo(name)
+    return ZoneInfo("UTC")
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 class DomainErrors:

@@ -1,6 +1,7 @@
 """Small pieces every page uses: icons, places in the bar, times, badges."""
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,8 +14,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from accounts import shortcuts
+from approvals import figures
 from approvals.models import Queue
-from approvals.sheet import amount
 
 register = template.Library()
 
@@ -81,7 +82,7 @@ def ago(moment: datetime | None, style: str = "ago") -> SafeString:
     return format_html(
         '<time datetime="{}" title="{}" data-relative="{}">{}</time>',
         moment.astimezone(UTC).isoformat(timespec="seconds"),
-        timezone.localtime(moment).strftime("%a %d %b %Y, %H:%M:%S %Z"),
+        exact(moment),
         style,
         relative(moment, timezone.now(), style),
     )
@@ -161,10 +162,38 @@ def due_badge(moment: datetime) -> SafeString:
     return format_html('<span class="badge">{}{}</span>', icon("clock"), words)
 
 
+@register.simple_tag
+def exactly(moment: datetime | None) -> SafeString:
+    """The exact time alone, on the reader's clock: for what is printed or compared."""
+    if moment is None:
+        return mark_safe("")
+    return format_html(
+        '<time datetime="{}">{}</time>', moment.astimezone(UTC).isoformat(timespec="seconds"), exact(moment)
+    )
+
+
+def exact(moment: datetime) -> str:
+    """`Sun 22 Nov 2026, 14:05:09 CET`, in the zone of whoever reads."""
+    local = timezone.localtime(moment)
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M:%S} {figures.zone_name(local.tzinfo, local)}"
+
+
+@register.simple_tag
+def zone() -> str:
+    """The time zone that all times on this page are in."""
+    return timezone.get_current_timezone_name()
+
+
 @register.filter
-def money(value: Any) -> str:
-    """An amount with separators and two decimals."""
-    return amount(str(value))
+def money(value: Any, currency: str = "") -> str:
+    """An amount with its thousands parted and its currency's decimals (two where none is named)."""
+    return figures.money(str(value), currency)
+
+
+@register.filter
+def floor_percent(value: float) -> str:
+    """A share that is promised: rounded down, with a decimal where that makes a difference."""
+    return f"{math.floor(value * 1000) / 10:.1f} %" if value >= 0.9 else f"{math.floor(value * 100)} %"
 
 
 @register.filter

@@ -6,6 +6,8 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from approvals import figures
+from approvals.signals import Signal
 from approvals.untrusted import Piece, Run, findings, runs
 
 register = template.Library()
@@ -23,6 +25,18 @@ def untrusted(value: Any) -> SafeString:
 def said(value: Any, folds_open: bool = False) -> SafeString:
     """As the filter; with `folds_open` the folded blank lines stand there in full, in a box of their own."""
     return render(str(value), folds_open=folds_open)
+
+
+@register.filter
+def sentence(text: str) -> SafeString:
+    """A sentence of ours that quotes the agent: as `untrusted`, but our own narrow spaces in figures stay spaces."""
+    return format_html_join(figures.SPACE, "{}", ((render(part),) for part in text.split(figures.SPACE)))
+
+
+@register.filter
+def at(flags: dict[str, list[Signal]], where: str) -> list[Signal]:
+    """The signals that belong to one place."""
+    return flags.get(where, [])
 
 
 def render(text: str, *, folds_open: bool = False) -> SafeString:

@@ -1,4 +1,4 @@
-"""What a proposal's page shows, gathered once: the sheet, what the agent says, why it is here, its history."""
+"""What a proposal's page shows, gathered once: sheet, the agent's words, reasons, record, history."""
 
 import re
 from collections.abc import Iterable
@@ -9,25 +9,68 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import differences, mismatch, permissions, sheet, untrusted
+from agents.accuracy import Accuracy
+from approvals import (
+    comparison,
+    differences,
+    mismatch,
+    permissions,
+    reasons,
+    record,
+    sheet,
+    signals,
+    untrusted,
+)
+from approvals.comparison import Present
 from approvals.forms import ApproveForm, ReasonForm, ReturnForm, SeenForm
 from approvals.models import Decision, Proposal, Revision, Verdict, Vote
-from approvals.sheet import Change, Entry, Money
+from approvals.reasons import Why
+from approvals.record import Decider, Judged, Precedent, Seat
+from approvals.sheet import Beside, Change, Entry, Money, Part
+from approvals.signals import Signal
 from approvals.states import State
 from approvals.untrusted import Findings
 from audit import selectors as trail
 from audit.events import Kind
 from audit.models import AuditEvent
 
+SHOWN_ABOVE = 12
+"""So many signals are listed above the arguments; all of them stand where they belong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What will happen: the current revision's arguments, and what a quick eye would miss in them."""
+    """What will happen: the current revision's arguments. `signals` are those of the whole proposal, gravest first;
+    `flags` has the same by the place they belong to, `rest` is how many the list above leaves out."""
 
+    title: list[Part]
     entries: list[Entry]
     missing: list[str]
     size: int
-    findings: Findings
+    outside: list[tuple[str, str]]
+    signals: list[Signal]
+    flags: dict[str, list[Signal]]
+    rest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of the agent: its accuracy, judged results of earlier versions, and the most similar proposals."""
+
+    accuracy: Accuracy
+    of_earlier_versions: int
+    precedents: list[Precedent]
+    compared: int
+
+
+@dataclass(frozen=True, slots=True)
+class Voting:
+    """Who has voted, whose votes are missing, who may give them."""
+
+    votes: list[Vote]
+    seats: list[Seat]
+    still: int
+    deciders: list[Decider]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +82,80 @@ class Moment:
     reply: str = ""
 
 
-def sheet_of(proposal: Proposal, revision: Revision) -> Sheet:
+def money_of(proposal: Proposal) -> Money:
+    """Where the amount stands and in which currency it is; one that cannot be read has none."""
     kind = proposal.action_type
+    return Money(kind.amount_pointer, proposal.currency if proposal.amount is not None else kind.currency)
+
+
+def sheet_of(proposal: Proposal, revision: Revision, judged: list[Judged]) -> Sheet:
+    """The arguments with everything that stands beside them."""
+    kind, money = proposal.action_type, money_of(proposal)
     value = sheet.parse(revision.canonical)
-    money = Money(kind.amount_pointer, proposal.currency or kind.currency)
+    beside = Beside(state=proposal.current_state, now=timezone.localtime())
+    entries = sheet.entries(kind.schema, value, material=kind.material, money=money, beside=beside)
+    labels = sheet.labels(entries)
+    found = signs(proposal, revision, value, labels, judged)
+    flags: dict[str, list[Signal]] = {}
+    for one in found:
+        flags.setdefault(one.where, []).append(one)
     return Sheet(
-        entries=sheet.entries(kind.schema, value, material=kind.material, money=money),
+        title=sheet.title(kind.title_template, value, money),
+        entries=entries,
         missing=sheet.missing(kind.schema, value),
         size=len(bytes(revision.canonical)),
-        findings=untrusted.findings(value) + untrusted.findings(proposal.title),
+        outside=sheet.outside(value, proposal.current_state),
+        signals=found[:SHOWN_ABOVE],
+        flags=flags,
+        rest=max(0, len(found) - SHOWN_ABOVE),
     )
 
 
-def said_by_agent(proposal: Proposal) -> Findings:
-    """What is hidden in the agent's words, apart from its arguments."""
+_GRAVITY = list(signals.LABELS)
+
+
+def signs(
+    proposal: Proposal, revision: Revision, value: Any, labels: dict[str, str], judged: list[Judged]
+) -> list[Signal]:
+    """Every signal of the proposal, the gravest first: by comparison, in the arguments, in the agent's words."""
+    kind = proposal.action_type
+    present = present_of(proposal, revision, labels)
+    found = [
+        *comparison.signals(present, record.approved(judged)),
+        *(Signal("mismatch", signals.SUMMARY, hint) for hint in hints(proposal, revision)),
+        *signals.in_arguments(value, labels),
+        *signals.addressed_in_arguments(value, labels),
+        *signals.in_words(
+            [
+                (signals.SUMMARY, proposal.summary),
+                (signals.REASONING, proposal.reasoning),
+                (signals.CONTEXT, proposal.context),
+                (signals.WORDS, [proposal.subject_id, proposal.current_state]),
+            ]
+        ),
+    ]
+    unknown = [name for name in value if name not in kind.schema.get("properties", {})]
+    if unknown and kind.schema.get("properties"):
+        named = ", ".join(f"“{name[:40]}”" for name in unknown[:3])
+        found.append(Signal("unexpected", signals.ARGUMENTS, f"The schema does not know {named}."))
+    return sorted(found, key=lambda one: _GRAVITY.index(one.kind))
+
+
+def present_of(proposal: Proposal, revision: Revision, labels: dict[str, str]) -> Present:
+    """The proposal at hand, as comparisons take it."""
+    return Present(
+        arguments=revision.arguments,
+        subject=(proposal.subject_type, proposal.subject_id),
+        amount=proposal.amount,
+        currency=proposal.currency,
+        material=tuple(proposal.action_type.material),
+        labels=labels,
+        amount_pointer=proposal.action_type.amount_pointer,
+    )
+
+
+def findings_of(proposal: Proposal, revision: Revision) -> Findings:
+    """What is hidden or folded anywhere in what the agent sent."""
     words = [
         proposal.summary,
         proposal.reasoning,
@@ -60,7 +163,7 @@ def said_by_agent(proposal: Proposal) -> Findings:
         proposal.subject_id,
         proposal.current_state,
     ]
-    return untrusted.findings(words)
+    return untrusted.findings([sheet.parse(revision.canonical), words, revision.reply])
 
 
 def hints(proposal: Proposal, revision: Revision) -> list[str]:
@@ -69,23 +172,44 @@ def hints(proposal: Proposal, revision: Revision) -> list[str]:
         summary=proposal.summary,
         action=proposal.action_type.name,
         amount=proposal.amount,
+        currency=proposal.currency,
         arguments=revision.arguments,
+        about=f"{proposal.subject_type} {proposal.subject_id}",
     )
 
 
-def state_before(proposal: Proposal) -> list[tuple[str, str, str]]:
-    """The agent's account of the present state beside what its arguments would make of it: name, before, after."""
-    if not isinstance(proposal.current_state, dict):
-        return []
-    after = current_revision(proposal).arguments
-    return [
-        (name, _short(value), _short(after[name]) if name in after else "")
-        for name, value in list(proposal.current_state.items())[:60]
-    ]
+def why(proposal: Proposal) -> list[Why]:
+    """What sent it here, in words."""
+    version, kind = proposal.policy_version, proposal.action_type
+    found = reasons.in_words(
+        proposal.reasons,
+        version.rules if version else [],
+        action=kind.name,
+        label=lambda pointer: sheet.label(kind.schema, pointer),
+    )
+    drawn = reasons.sampling(proposal.sample_probability, drawn=proposal.sampled)
+    return [*found, drawn] if drawn else found
 
 
-def _short(value: Any) -> str:
-    return value if isinstance(value, str) else sheet.spelled(value)
+def record_of(me: User, proposal: Proposal, revision: Revision, judged: list[Judged]) -> Record:
+    accuracy, of_earlier_versions = record.accuracy_of(proposal)
+    present = present_of(proposal, revision, {})
+    return Record(accuracy, of_earlier_versions, record.precedents(me, present, judged), len(judged))
+
+
+OPEN = frozenset({State.PENDING, State.RETURNED, State.SCHEDULED})
+
+
+def voting(proposal: Proposal) -> Voting:
+    """The votes on the current revision and who may give those that are missing; nobody once it is decided."""
+    votes = current_votes(proposal)
+    approvals = [vote for vote in votes if vote.verdict in (Verdict.APPROVE, Verdict.EDIT)]
+    return Voting(
+        votes=votes,
+        seats=record.seats(proposal, votes),
+        still=max(0, proposal.quorum - len(approvals)) if proposal.state == State.PENDING else 0,
+        deciders=record.deciders(proposal) if proposal.state in OPEN else [],
+    )
 
 
 def history(proposal: Proposal) -> list[Moment]:
@@ -108,6 +232,28 @@ def history(proposal: Proposal) -> list[Moment]:
     return moments
 
 
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """A revision as it is stored, and what it changed in the one before."""
+
+    revision: Revision
+    text: str
+    changes: list[Change]
+
+
+def revisions_of(proposal: Proposal) -> list[Bytes]:
+    """Every revision with its canonical bytes, the first one first."""
+    found = sorted(proposal.revisions.all(), key=lambda revision: revision.number)
+    return [
+        Bytes(
+            one,
+            bytes(one.canonical).decode(),
+            differences.between(proposal, before, one) if before else [],
+        )
+        for before, one in zip([None, *found], found, strict=False)
+    ]
+
+
 def current_revision(proposal: Proposal) -> Revision:
     """The revision in force, from what is loaded already."""
     return next(revision for revision in proposal.revisions.all() if revision.number == proposal.revision)
@@ -125,7 +271,7 @@ def latest_decision(proposal: Proposal) -> Decision | None:
 
 def folds_in(proposal: Proposal) -> int:
     """How many runs of blank lines are folded on the proposal's page."""
-    return sheet_of(proposal, current_revision(proposal)).findings.folds + said_by_agent(proposal).folds
+    return findings_of(proposal, current_revision(proposal)).folds
 
 
 def are_folds_open(request: HttpRequest) -> bool:
@@ -138,9 +284,7 @@ def context_of(
 ) -> dict[str, Any]:
     """Everything the template needs; `bound` are forms that were sent and refused, shown in place of fresh ones."""
     revision = current_revision(proposal)
-    the_sheet = sheet_of(proposal, revision)
-    said = said_by_agent(proposal)
-    folds = the_sheet.findings.folds + said.folds
+    folds = folds_in(proposal)
     folds_open = are_folds_open(request)
     forms: dict[str, SeenForm] = {
         "approve": ApproveForm(proposal=proposal, folds=folds, folds_open=folds_open, person=me),
@@ -152,13 +296,7 @@ def context_of(
     since = request.GET.get("since", "")
     votes = current_votes(proposal)
     return {
-        "proposal": proposal,
-        "revision": revision,
-        "sheet": the_sheet,
-        "said": said,
-        "hints": hints(proposal, revision),
-        "state_before": state_before(proposal),
-        "history": history(proposal),
+        **shown(me, proposal, revision),
         "forms": forms,
         "folds": folds,
         "folds_open": folds_open,
@@ -172,4 +310,19 @@ def context_of(
         "since": int(since) if re.fullmatch(r"\d{1,6}", since) else None,
         "changes": differences.since(proposal, int(since)) if re.fullmatch(r"\d{1,6}", since) else [],
         "now": timezone.now(),
+    }
+
+
+def shown(me: User, proposal: Proposal, revision: Revision) -> dict[str, Any]:
+    """What the page and its print have in common: everything that can be read."""
+    judged = record.judged_before(proposal)
+    return {
+        "proposal": proposal,
+        "revision": revision,
+        "sheet": sheet_of(proposal, revision, judged),
+        "hosts": findings_of(proposal, revision).hosts,
+        "why": why(proposal),
+        "record": record_of(me, proposal, revision, judged),
+        "voting": voting(proposal),
+        "history": history(proposal),
     }

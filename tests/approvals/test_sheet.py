@@ -1,12 +1,13 @@
 """Arguments as a person reads them, differences between revisions, and where summary and action disagree."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from approvals import mismatch, sheet
-from approvals.sheet import Change, Money
+from approvals.sheet import Beside, Change, Money, Part
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -28,7 +29,7 @@ def entries(canonical: bytes) -> list[sheet.Entry]:
 def test_entries_begin_with_what_is_material_and_show_what_it_does_not_know() -> None:
     found = entries(b'{"amount":1240.5,"extra":true,"to":"DE89 3704 0044"}')
     assert [(e.label, e.kind, e.text, e.unit, e.material, e.unexpected) for e in found] == [
-        ("Amount", "amount", "1,240.50", "EUR", True, False),
+        ("Amount", "amount", "1\u202f240.50", "EUR", True, False),
         ("Recipient", "code", "DE89 3704 0044", "", False, False),
         ("extra", "bool", "yes", "", False, True),
     ]
@@ -56,8 +57,61 @@ def test_optional_arguments_that_were_not_given_are_named() -> None:
 
 
 def test_dates_carry_the_day_of_the_week() -> None:
-    assert entries(b'{"when":"2026-11-22"}')[0].note == "Sunday, 22 November 2026"
+    now = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    (when,) = sheet.entries(
+        SCHEMA, sheet.parse(b'{"when":"2026-11-22"}'), material=[], money=Money(), beside=Beside(now=now)
+    )
+    assert when.note == "Sunday, 22 November 2026, in 2 days"
     assert entries(b'{"when":"soon"}')[0].note == "not a date"
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({"to": "DE89", "amount": 10.5}, [("10.50", True), ("DE89", False)]),
+        ({"to": "AT61"}, [(None, False), ("AT61", True)]),
+        ({"amount": 12}, [("12.00", False), (None, False)]),
+        ({"amount": None, "to": ["a"]}, [("null", True), ('["a"]', True)]),
+        (None, [(None, False), (None, False)]),
+        ("nothing", [(None, False), (None, False)]),
+    ],
+)
+def test_what_the_agent_says_of_the_present_stands_beside_its_argument(
+    state: Any, expected: list[tuple[str | None, bool]]
+) -> None:
+    value = sheet.parse(b'{"amount":12.0,"to":"DE89"}')
+    found = sheet.entries(
+        SCHEMA, value, material=["/amount"], money=Money("/amount", "EUR"), beside=Beside(state=state)
+    )
+    assert [(entry.before, entry.is_new) for entry in found] == expected
+    assert sheet.outside(value, state) == ([("state", '"nothing"')] if state == "nothing" else [])
+
+
+def test_what_belongs_to_no_argument_is_told_apart() -> None:
+    assert sheet.outside({"to": "x"}, {"to": "y", "balance": 3.0, "note": "z"}) == [
+        ("balance", "3"),
+        ("note", "z"),
+    ]
+
+
+def test_the_title_sets_values_apart_and_writes_money_as_money() -> None:
+    value = sheet.parse(b'{"amount":1240.5,"to":"x and nothing else"}')
+    assert sheet.title("Pay {amount} to {to} for {missing}", value, Money("/amount", "EUR")) == [
+        Part("Pay ", False),
+        Part("1\u202f240.50", True),
+        Part(" to ", False),
+        Part("x and nothing else", True),
+        Part(" for ", False),
+        Part("…", True),
+    ]
+
+
+def test_labels_of_arguments_that_were_not_given_come_from_the_schema() -> None:
+    assert [sheet.label(SCHEMA, pointer) for pointer in ("/to", "/lines/0/sku", "/no_such")] == [
+        "Recipient",
+        "Article",
+        "No such",
+    ]
 
 
 def test_changes_name_each_argument_that_differs() -> None:
@@ -75,7 +129,7 @@ def test_changes_name_each_argument_that_differs() -> None:
     ("spelled", "shown"),
     [
         ("42.5", "42.50"),
-        ("1240", "1,240.00"),
+        ("1240", "1\u202f240.00"),
         ("0.005", "0.005"),
         ("-3", "-3.00"),
         ("1e999", "1e999"),

@@ -69,7 +69,12 @@ class Tags(HTMLParser):
 
 def without_controls(html: str) -> str:
     """A page without what form controls hold: there the original has to stand, and what it hides is said below it."""
-    return re.sub(r'<input\b[^>]*?value="[^"]*"|<textarea\b.*?</textarea>', "", html, flags=re.DOTALL)
+    return re.sub(
+        r'<input\b[^>]*?value="[^"]*"|\bdata-agent="[^"]*"|<textarea\b.*?</textarea>',
+        "",
+        html,
+        flags=re.DOTALL,
+    )
 
 
 def pages(the: Desk, proposal: Proposal) -> str:
@@ -204,7 +209,8 @@ def test_a20_the_real_action_comes_first_and_the_mismatch_is_told() -> None:
         summary="Read the file for the report",
     )
     found = page_of(the, proposal)
-    assert found.index("Delete /etc/passwd") < found.index("Read the file for the report")
+    action = found.index('Delete <b class="fill">/etc/passwd</b>')
+    assert action < found.index('data-signal="mismatch"') < found.index("Read the file for the report")
     assert "only speaks of looking" in found
 
 
