@@ -129,7 +129,9 @@ def test_the_list_pages_by_keyset_with_as_many_queries_at_any_length(monkeypatch
     monkeypatch.setattr("approvals.views.notifications.PAGE", 3)
     the = desk()
     client = signed_in(the.reviewer)
-    client.get(f"/queues/{the.queue.slug}/")  # what a process looks up once
+    client.get("/notifications/")
+    told(the.reviewer, key="first", proposal=the.propose())
+    client.get("/notifications/")  # what a process looks up once
     counts = []
     for number in range(7):
         told(the.reviewer, key=str(number), text=f"Thing {number}", proposal=the.propose())
