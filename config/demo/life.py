@@ -18,16 +18,18 @@ from agents import evidence, pointers
 from agents.autonomy import AUDIT_RATE, Tier
 from agents.evidence import LOSS_APPROVED, LOSS_WRONG
 from agents.models import Evidence
-from approvals import canonical, facts, grants, keys, routing, states
+from approvals import canonical, deadlines, facts, grants, keys, quorum, routing, states
 from approvals.models import Claim, Decision, Grant, Outcome, Priority, Proposal, Revision, Verdict, Vote
 from approvals.routing import Route
 from approvals.states import State
 from audit import recording
 from audit.events import Actor, Kind, Target, system
 from audit.models import AuditEvent
-from config.demo import clock
+from config.demo import clock, people
 from config.demo.cases import Case
 from config.demo.cast import Cast
+
+_TEAMS = {person.name: person.teams for person in people.PEOPLE}
 
 
 @dataclass(slots=True)
@@ -83,8 +85,11 @@ class Life:
         if route.state in (State.SCHEDULED, State.APPROVED):
             proposal.sample_probability = AUDIT_RATE[route.tier]
             proposal.sampled = self.rng.random() < AUDIT_RATE[route.tier]
-        proposal.due_at = at + timedelta(minutes=queue.due_minutes) if queue else None
-        proposal.expires_at = at + timedelta(minutes=queue.expires_minutes if queue else 2880)
+        proposal.expires_at = at + timedelta(days=2)
+        if queue is not None:
+            deadlines.enter(proposal, queue, at=at)
+        if route.state != State.PENDING:
+            proposal.queued_at = proposal.attention_at = None
         if route.state == State.SCHEDULED:
             mandate = self.cast.mandates[agent, action_type]
             proposal.effective_at = at + timedelta(seconds=mandate.veto_seconds)
@@ -170,8 +175,9 @@ class Life:
             reason = self.rng.choice([code for code, _ in proposal.queue.reasons])
         revision = self._current(proposal)
         self._cast_vote(proposal, revision, reviewer, verdict, reason, comment, at)
-        if verdict == "approve" and self._approvals(revision) < proposal.quorum:
+        if verdict == "approve" and not self._is_met(proposal, revision):
             self._end_claim(at, "voted")
+            self._ask_for_the_rest(proposal, revision)
             return
         self._finish(proposal, revision, reviewer, verdict, reason, comment, at)
 
@@ -184,9 +190,10 @@ class Life:
         counts = not moved or self._may_decide(reviewer, proposal)
         if counts:
             self._cast_vote(proposal, revision, reviewer, "edit", case.reason, case.comment, at)
-        if counts and self._approvals(revision) >= proposal.quorum:
+        if counts and self._is_met(proposal, revision):
             self._finish(proposal, revision, reviewer, "edit", case.reason, case.comment, at)
             return
+        self._ask_for_the_rest(proposal, revision)
         self._end_claim(at, "moved" if proposal.queue.slug != before[2] else "edited")
         proposal.version += 1
         proposal.changed_at = at
@@ -206,8 +213,7 @@ class Life:
         answered = at + timedelta(minutes=self.rng.uniform(1, 25))
         self._revise(proposal, case.expected, None, case.reply, answered)
         assert proposal.queue is not None
-        proposal.due_at = answered + timedelta(minutes=proposal.queue.due_minutes)
-        proposal.expires_at = answered + timedelta(minutes=proposal.queue.expires_minutes)
+        deadlines.enter(proposal, proposal.queue, at=answered)
         self._move(proposal, State.PENDING, proposal.agent.actor(), answered, {"reply": case.reply})
         return answered
 
@@ -335,7 +341,7 @@ class Life:
     ) -> None:
         self.rows.votes.append(
             Vote(proposal=proposal, revision=revision, reviewer=reviewer, verdict=verdict, reason=reason,
-                 comment=comment, voted_at=at)
+                 comment=comment, voted_at=at, teams=sorted(_TEAMS[str(reviewer)]) if proposal.required else [])
         )  # fmt: skip
         self._event(
             at, reviewer.actor(), Kind.PROPOSAL_VOTED, proposal,
@@ -343,10 +349,21 @@ class Life:
             detail={"reason": reason, "comment": comment},
         )  # fmt: skip
 
-    def _approvals(self, revision: Revision) -> int:
-        return sum(
-            vote.revision is revision and vote.verdict in ("approve", "edit") for vote in self.rows.votes[-4:]
-        )
+    def _teams(self, revision: Revision) -> list[list[str]]:
+        """The teams of everybody who has approved this revision."""
+        return [
+            vote.teams
+            for vote in self.rows.votes[-4:]
+            if vote.revision is revision and vote.verdict in ("approve", "edit")
+        ]
+
+    def _is_met(self, proposal: Proposal, revision: Revision) -> bool:
+        return quorum.is_met(self._teams(revision), proposal.quorum, proposal.required)
+
+    def _ask_for_the_rest(self, proposal: Proposal, revision: Revision) -> None:
+        """Where votes are required by team, only those teams are asked that can still fill a seat."""
+        if proposal.required:
+            proposal.roles = quorum.wanted(self._teams(revision), proposal.required)
 
     def _revise(
         self, proposal: Proposal, arguments: dict[str, Any], editor: User | None, reply: str, at: datetime
@@ -376,7 +393,8 @@ class Life:
         rules = self.cast.policies[proposal.action_type.domain]
         if route.queue is not None:
             proposal.queue = rules.queues[route.queue]
-        proposal.tier, proposal.quorum, proposal.roles = route.tier, route.quorum, route.roles
+        proposal.tier, proposal.quorum = route.tier, route.quorum
+        proposal.roles, proposal.required = route.roles, route.required
         proposal.reasons = routing.as_json(route.reasons)
 
     def _revisions(self, proposal: Proposal) -> list[Revision]:

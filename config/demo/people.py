@@ -61,3 +61,9 @@ REVIEWED_BY: dict[str, tuple[str, ...]] = {
     "tickets": (DESK,),
 }
 """Which teams decide in which queue."""
+
+AWAY: tuple[tuple[str, str, int, int, str], ...] = (
+    ("Jonas Weber", "Priya Raman", 0, 4, "Training in Utrecht"),
+    ("Emeka Nwosu", "Klara Novak", 6, 13, "On leave"),
+)
+"""Who is away: (person, delegate, from and until in days from the seeding, note)."""

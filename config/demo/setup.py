@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -11,7 +12,8 @@ from django.db import transaction
 from django.utils import timezone
 from guardian.models import GroupObjectPermission
 
-from accounts.models import User
+from accounts.models import Absence, User
+from accounts.services import absences
 from agents.models import Agent
 from agents.services import credentials
 from approvals.models import Queue
@@ -35,6 +37,7 @@ def set_up_company() -> None:
     for path in company.BLUEPRINTS:
         load_blueprint.load(data=path.read_bytes(), name=path.name, actor=admin)
     _reviewers(admin)
+    _absences(admin)
     _tokens()
 
 
@@ -113,6 +116,22 @@ def _reviewers(admin: User) -> None:
         for name in teams:
             if name not in given:
                 set_up.assign_reviewer(queue_slug=slug, to=Group.objects.get(name=name), actor=admin)
+
+
+def _absences(admin: User) -> None:
+    """Somebody is always away; once an absence is over, the next seeding writes another one down."""
+    now = timezone.now()
+    users = {user.name: user for user in User.objects.all()}
+    for name, delegate, start, end, note in people.AWAY:
+        if not Absence.objects.filter(person=users[name], ends_at__gt=now).exists():
+            absences.enter(
+                person_id=users[name].pk,
+                starts_at=now + timedelta(days=start),
+                ends_at=now + timedelta(days=end),
+                delegate_id=users[delegate].pk,
+                note=note,
+                actor=admin,
+            )
 
 
 def _tokens() -> None:

@@ -77,6 +77,7 @@ def _check_people_may() -> None:
         assert vote.reviewer_id != proposal.agent.owner_id
         assert proposal.created_at < vote.voted_at
         if vote.revision.number == proposal.revision:
+            proposal.roles = [seat["team"] for seat in proposal.required] or proposal.roles
             permissions.check_can_decide(vote.reviewer, proposal)
     assert not Claim.objects.filter(ended_at=None).exists()
     assert not Claim.objects.exclude(ended_at__gte=timezone.now() - timedelta(days=22)).exists()
@@ -131,9 +132,11 @@ def _check_it_goes_on() -> None:
         )
         claim(proposal_id=proposal.pk, reviewer=reviewer)
         ballot = Ballot(
-            verdict=Verdict.APPROVE, revision=proposal.revision, version=proposal.version, seen=True
-        )
-        assert decide(proposal_id=proposal.pk, reviewer=reviewer, ballot=ballot).final
+            verdict=Verdict.APPROVE, revision=proposal.revision, version=proposal.version, seen=True,
+            opened_at=timezone.now() - timedelta(minutes=1),
+        )  # fmt: skip
+        decided = decide(proposal_id=proposal.pk, reviewer=reviewer, ballot=ballot)
+        assert decided.held_until is not None, "the company's queues have an undo window"
 
 
 def test_past_writes_what_the_use_cases_write(seeded: str) -> None:

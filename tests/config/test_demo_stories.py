@@ -69,6 +69,8 @@ def test_every_queue_has_two_reviewers_with_each_role_a_rule_asks_for(loaded: li
                 and (not review.get("roles") or set(person.teams) & set(review["roles"]))
             ]
             assert len(may) >= review.get("quorum", 1), rule["name"]
+            for seat in review.get("required", []):
+                assert sum(seat["team"] in person.teams for person in may) > seat["votes"], rule["name"]
 
 
 def test_stories_fit_schemas_and_differ(types: dict[str, dict[str, Any]], loaded: list[Blueprint]) -> None:
