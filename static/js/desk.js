@@ -41,10 +41,11 @@
       if (link) leaveFor(link.href, false);
     });
     document.addEventListener("submit", (event) => leaveFor(event.target.action, false));
-    document.addEventListener("keydown", (event) => {
-      if (event.key === "F5" || (event.key === "r" && (event.ctrlKey || event.metaKey))) leaveFor("/", true);
-    });
   }
+  // The browser's own reload tells nobody. By its button the claim is handed back and taken again by the page that comes.
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "F5" || (event.key === "r" && (event.ctrlKey || event.metaKey))) leaveFor("/", true);
+  });
 
   addEventListener("pagehide", () => {
     const lease = held();
