@@ -5,9 +5,10 @@ in UTC: where clocks are put forward, the hour that does not exist counts for no
 that is worked through has the hour twice, as the people in it do."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,88 +21,130 @@ HORIZON = timedelta(days=366 * 20)
 """No answer lies farther away than this."""
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
-_KEPT_DAYS = 4000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
+_MARGIN = 2 * _DAY
+"""By which a table's days reach beyond the moments it answers for: zones differ from UTC by less."""
+_AHEAD, _BEHIND = 120 * _DAY, 14 * _DAY
 
-Span = tuple[datetime, datetime]
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The working spans of some days, and the working time before each: a due time is then two look-ups.
+
+    Moments are microseconds since 1970. `first` and `last` are days, the last one not included."""
+
+    first: date
+    last: date
+    starts: list[int]
+    ends: list[int]
+    before: list[int]
+    after: list[int]
+
+    def covers(self, moment: datetime) -> bool:
+        day = moment.date()
+        return self.first + _MARGIN <= day < self.last - _MARGIN
+
+    def worked(self, at: int) -> int:
+        """Working time of the table's days before a moment that it covers."""
+        index = bisect_right(self.ends, at)
+        if index == len(self.ends):
+            return self.after[-1] if self.after else 0
+        return self.before[index] + max(0, at - self.starts[index])
+
+    def reached(self, worked: int) -> int | None:
+        """The first moment by which so much time was worked; None beyond the table."""
+        index = bisect_left(self.after, worked)
+        return None if index == len(self.after) else self.starts[index] + worked - self.before[index]
+
+    def left(self, worked: int) -> int | None:
+        """The last moment by which no more time was worked; None before the table."""
+        index = bisect_right(self.before, worked) - 1
+        return None if index < 0 or worked < 0 else self.starts[index] + worked - self.before[index]
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
     """A working week, read from what a calendar stores. `week` has seven days, Monday first, each a sorted tuple of
-    (first minute, minute after the last) of the day; `holidays` are days off whatever the week says."""
+    (first minute, minute after the last) of the day; `holidays` are days off whatever the week says.
+
+    The table of the days asked about is kept, alone in its dict, and replaced by a longer one where it does not
+    reach; two threads that do so at once each answer from their own."""
 
     zone: ZoneInfo
     week: tuple[tuple[tuple[int, int], ...], ...]
     holidays: frozenset[date]
-    _known: dict[date, tuple[Span, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _kept: dict[str, _Table] = field(default_factory=dict, repr=False, compare=False)
 
     def add(self, moment: datetime, minutes: int) -> datetime:
         """The first moment by which that many working minutes have passed; `moment` itself for none."""
-        left = timedelta(minutes=minutes)
-        if left <= timedelta(0):
+        if minutes <= 0:
             return moment
-        for start, end in self._onwards(moment):
-            if end - start >= left:
-                return start + left
-            left -= end - start
+        moment = moment.astimezone(UTC)
+        reach = moment
+        while reach - moment < HORIZON:
+            table = self._table(moment, reach)
+            found = table.reached(table.worked(_ticks(moment)) + minutes * 60_000_000)
+            if found is not None:
+                return _EPOCH + timedelta(microseconds=found)
+            reach = moment + 4 * (datetime.combine(table.last, time(), UTC) - moment)
         return moment + HORIZON
 
     def back(self, moment: datetime, minutes: int) -> datetime:
         """The last moment from which that many working minutes pass until `moment`; `moment` itself for none."""
-        left = timedelta(minutes=minutes)
-        if left <= timedelta(0):
+        if minutes <= 0:
             return moment
-        for start, end in self._backwards(moment):
-            if end - start >= left:
-                return end - left
-            left -= end - start
+        moment = moment.astimezone(UTC)
+        reach = moment
+        while moment - reach < HORIZON:
+            table = self._table(reach, moment)
+            found = table.left(table.worked(_ticks(moment)) - minutes * 60_000_000)
+            if found is not None:
+                return _EPOCH + timedelta(microseconds=found)
+            reach = moment - 4 * (moment - datetime.combine(table.first, time(), UTC))
         return moment - HORIZON
 
     def between(self, start: datetime, end: datetime) -> timedelta:
         """How much working time lies between two moments; none where the second is not later."""
-        total = timedelta(0)
-        for first, last in self._onwards(start):
-            if first >= end:
-                break
-            total += min(last, end) - first
-        return total
+        if end <= start:
+            return timedelta(0)
+        start, end = start.astimezone(UTC), end.astimezone(UTC)
+        table = self._table(start, end)
+        return timedelta(microseconds=table.worked(_ticks(end)) - table.worked(_ticks(start)))
 
     def is_open(self, moment: datetime) -> bool:
         """Whether somebody works at that moment."""
-        day = moment.astimezone(self.zone).date()
-        return any(start <= moment < end for near in (-1, 0, 1) for start, end in self._day(_next(day, near)))
-
-    def _onwards(self, moment: datetime) -> Iterator[Span]:
-        """Working spans from `moment` on, the first cut to begin there."""
         moment = moment.astimezone(UTC)
-        day = _next(moment.astimezone(self.zone).date(), -1)
-        for number in range(HORIZON.days):
-            for start, end in self._day(_next(day, number)):
-                if end > moment:
-                    yield max(start, moment), end
+        table = self._table(moment, moment)
+        index = bisect_right(table.ends, _ticks(moment))
+        return index < len(table.ends) and table.starts[index] <= _ticks(moment)
 
-    def _backwards(self, moment: datetime) -> Iterator[Span]:
-        """Working spans before `moment`, latest first, the first cut to end there."""
-        moment = moment.astimezone(UTC)
-        day = _next(moment.astimezone(self.zone).date(), 1)
-        for number in range(HORIZON.days):
-            for start, end in reversed(self._day(_next(day, -number))):
-                if start < moment:
-                    yield start, min(end, moment)
+    def _table(self, start: datetime, end: datetime) -> _Table:
+        """A table that covers both moments, in UTC: the kept one or, in its place, one that reaches farther."""
+        kept = self._kept.get("")
+        if kept is not None and kept.covers(start) and kept.covers(end):
+            return kept
+        first, last = (start - _MARGIN - _BEHIND).date(), (end + _MARGIN + _AHEAD).date()
+        if kept is not None and kept.first - HORIZON < first and last < kept.last + HORIZON:
+            first, last = min(first, kept.first), max(last, kept.last)
+        self._kept[""] = made = self._made(first, last)
+        return made
 
-    def _day(self, day: date) -> tuple[Span, ...]:
-        """The spans of one day of the zone, in UTC; kept, since the same days are asked for all day long."""
-        intervals = self.week[day.weekday()]
-        if not intervals or day in self.holidays:
-            return ()
-        known = self._known.get(day)
-        if known is None:
-            spans = ((self._instant(day, start), self._instant(day, end)) for start, end in intervals)
-            known = tuple((start, end) for start, end in spans if start < end)
-            if len(self._known) >= _KEPT_DAYS:
-                self._known.clear()
-            self._known[day] = known
-        return known
+    def _made(self, first: date, last: date) -> _Table:
+        starts, ends, before, after = [], [], [], []
+        total = 0
+        for number in range((last - first).days):
+            day = first + timedelta(days=number)
+            for opens, closes in () if day in self.holidays else self.week[day.weekday()]:
+                start, end = _ticks(self._instant(day, opens)), _ticks(self._instant(day, closes))
+                if start < end:
+                    starts.append(start)
+                    ends.append(end)
+                    before.append(total)
+                    total += end - start
+                    after.append(total)
+        return _Table(first, last, starts, ends, before, after)
 
     def _instant(self, day: date, minute: int) -> datetime:
         """When the clock of the zone first shows that minute of the day, or passes over it."""
@@ -119,8 +162,8 @@ class Hours:
         return found
 
 
-def _next(day: date, number: int) -> date:
-    return day + timedelta(days=number)
+def _ticks(moment: datetime) -> int:
+    return (moment - _EPOCH) // _TICK
 
 
 def read(*, time_zone: str, week: Mapping[str, Any], holidays: Sequence[str]) -> Hours:
