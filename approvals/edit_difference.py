@@ -4,6 +4,7 @@ Read off the two documents alone, never off what a form says was done."""
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -16,9 +17,9 @@ from approvals.sheet import Number, ordered
 SHORT = 120
 """Up to so many characters a text is shown whole on both sides."""
 CONTEXT = 60
-_MOST_PAIRS = 60_000
-"""Products of lengths up to which two sequences are compared piece by piece; beyond, the whole is old and new."""
-_TOKEN = re.compile(r"\s+|\S+")
+_MOST_PAIRS = 300_000
+"""Pairs of equal pieces up to which two sequences are compared piece by piece; beyond, the whole is old and new."""
+_TOKEN = re.compile(r"\S+\s*|\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +111,20 @@ class _Reader:
             gone += range(a + kept, b)
             come += range(c + kept, d)
         moved, pairs, gone, come = _moves(old_keys, new_keys, pairs, gone, come)
+        title = part_of(self.root, part.get("items", {})).get("title")
+        above, name = trail[:-1], str(title or (trail[-1] if trail else "Row"))
         for was, now in pairs:
-            row = [*trail[:-1], f"{trail[-1] if trail else 'Row'} {now + 1}"]
+            row = [*above, f"{name} {now + 1}"]
             yield from self.values(part.get("items"), old[was], new[now], f"{pointer}/{now}", row)
         for was, now in moved:
-            row = [*trail[:-1], f"{trail[-1] if trail else 'Row'} {now + 1}"]
+            row = [*above, f"{name} {now + 1}"]
             note = f"from place {was + 1} to place {now + 1}"
             yield self.line("moved", f"{pointer}/{now}", row, None, new[now], note=note)
         for was in gone:
-            row = [*trail[:-1], f"{trail[-1] if trail else 'Row'} {was + 1}"]
+            row = [*above, f"{name} {was + 1}"]
             yield self.line("removed", f"{pointer}/{was}", row, old[was], None)
         for now in come:
-            row = [*trail[:-1], f"{trail[-1] if trail else 'Row'} {now + 1}"]
+            row = [*above, f"{name} {now + 1}"]
             yield self.line("added", f"{pointer}/{now}", row, None, new[now])
 
     def line(
@@ -275,7 +278,8 @@ def _opcodes(old: list[str], new: list[str]) -> Iterator[tuple[str, int, int, in
     if start:
         yield "equal", 0, start, 0, start
     a, c = old[start : len(old) - end], new[start : len(new) - end]
-    if len(a) * len(c) > _MOST_PAIRS:
+    here = Counter(c)
+    if sum(number * here[piece] for piece, number in Counter(a).items()) > _MOST_PAIRS:
         yield "replace", start, len(old) - end, start, len(new) - end
     else:
         for tag, i, j, k, m in SequenceMatcher(None, a, c, autojunk=False).get_opcodes():

@@ -281,7 +281,7 @@ def bounds(part: dict[str, Any]) -> list[str]:
     found = [_FORMATS[part["format"]]] if part.get("format") in _FORMATS else []
     if types(part) and types(part)[0] == "integer":
         found.append("a whole number")
-    found += [words.format(_plain(part[name])) for name, words in _BOUNDS if name in part]
+    found += [_bound(words, part[name]) for name, words in _BOUNDS if name in part]
     if part.get("uniqueItems") is True:
         found.append("no entry twice")
     if "default" in part:
@@ -290,6 +290,15 @@ def bounds(part: dict[str, Any]) -> list[str]:
     if isinstance(examples, list) and examples:
         found.append("for example " + ", ".join(_plain(one) for one in examples[:3]))
     return found
+
+
+def _bound(words: str, value: Any) -> str:
+    text = words.format(_plain(value))
+    return (
+        text.removesuffix("ies") + "y"
+        if value == 1 and text.endswith("ies")
+        else (text.removesuffix("s") if value == 1 and text.endswith("s") else text)
+    )
 
 
 def _plain(value: Any) -> str:

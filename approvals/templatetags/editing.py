@@ -23,7 +23,7 @@ def step(context: Context) -> SafeString:
 @register.simple_tag
 def in_place() -> SafeString:
     """Around such buttons: the answer's form takes the place of this one, and the page does not scroll."""
-    return mark_safe('hx-target="#edit" hx-select="#edit" hx-swap="outerHTML" hx-disabled-elt="unset"')
+    return mark_safe('hx-target="#editing" hx-select="#editing" hx-swap="outerHTML" hx-disabled-elt="unset"')
 
 
 @register.filter

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 @dataclass(slots=True)
 class Form:
-    """One form; `fields` are what would be sent unless changed, buttons left out; `choices` names its selects,
+    """One form; `fields` are what would be sent unless changed, buttons left out; `choices` names its selects and radios,
     `to_tick` the boxes that have to be ticked first."""
 
     action: str
@@ -92,6 +92,8 @@ class _Forms(HTMLParser):
         if kind in ("submit", "image", "button", "reset"):
             self._add(owner, name, given.get("value", ""), is_button=True)
         elif kind in ("checkbox", "radio"):
+            if kind == "radio" and self._open is not None:
+                self._open.choices.add(name)
             if "checked" in given:
                 self._add(owner, name, given.get("value", "on"))
             elif "required" in given and kind == "checkbox" and self._open is not None:

@@ -14,6 +14,8 @@ from config.replay.records import Record
 
 _MOST_ROWS = 200
 MISSING = pointers.MISSING
+_PART_STEPS = {"given": "give", "absent": "drop", "null": "null"}
+"""The buttons that put an optional part of the arguments in, or take it out."""
 
 
 class Reviewer:
@@ -108,8 +110,13 @@ def _went_through(answer: httpx.Response, path: str) -> bool:
 
 
 def _row_step(form: Form, expected: dict[str, Any]) -> dict[str, str] | None:
-    """The next row to add or take away, or None when every list has its length."""
+    """The next part or row to put in or take out, or None when every part is there and every list has its length."""
     for name, count in form.values.items():
+        if name.startswith("has:"):
+            part = pointers.resolve(expected, name.removeprefix("has:"))
+            wants = "absent" if part is MISSING else "null" if part is None else "given"
+            if count != wants:
+                return {_PART_STEPS[wants]: name.removeprefix("has:")}
         if not name.startswith("count:"):
             continue
         pointer = name.removeprefix("count:")

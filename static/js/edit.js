@@ -9,6 +9,7 @@
   let leaving = false;
   let told = "";
   let pressed = null;
+  let held = "";
 
   function control(field) {
     return field.querySelector("[name^='v:']:not([type=radio])");
@@ -121,6 +122,8 @@
   // After a step the focus goes where it leads: into the new row, to the same button of the row that was moved.
   function focus() {
     const edit = form();
+    if (edit.dataset.shown) return;
+    edit.dataset.shown = "yes";
     const moved = pressed && { up: -1, down: 1 }[pressed.name];
     const last = pressed;
     pressed = null;
@@ -132,8 +135,22 @@
     }
     const wanted = edit.querySelector("[data-focus]");
     if (wanted) return (wanted.matches("fieldset[data-field]") && wanted.querySelector(":checked") || wanted).focus();
-    if (last && last.name === "check" && !edit.contains(document.activeElement)) document.getElementById("check").focus();
+    (document.getElementById(held) || document.getElementById("check")).focus();
   }
+
+  // While a step or the edit itself is on its way the form rests: what would be typed now would not come along.
+  const isOurs = (event) => event.detail.elt.closest?.("#edit") && event.detail.target?.id !== "preview";
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (!isOurs(event)) return;
+    held = document.activeElement.id;
+    form().inert = true;
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const edit = form();
+    if (!edit || !edit.inert) return;
+    edit.inert = false;
+    document.getElementById(held)?.focus();
+  });
 
   document.addEventListener("htmx:afterSwap", (event) => {
     if (!form()) return;
@@ -141,7 +158,7 @@
     if (id === "preview") {
       beside();
       tell();
-    } else if (id === "edit") {
+    } else if (id === "editing") {
       focus();
       tell();
     }
@@ -155,6 +172,14 @@
     event.preventDefault();
     const inner = target.matches("fieldset, div") ? target.querySelector("input:not([type=hidden]), select, textarea, button") : null;
     (inner || target).focus();
+  });
+
+  // Ctrl+Enter sends from inside the form (keys.js); here also from beside it.
+  document.addEventListener("keydown", (event) => {
+    const edit = form();
+    if (!edit || event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.target.closest("form")) return;
+    event.preventDefault();
+    if (!edit.inert) edit.requestSubmit();
   });
 
   document.addEventListener("submit", (event) => {

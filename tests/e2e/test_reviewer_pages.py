@@ -122,7 +122,7 @@ def test_reject_return_and_edit_by_keyboard(chrome: Browser, url: str) -> None:
     holding(page)
     page.keyboard.press("e")
     page.get_by_label("Amount").fill("4.5")
-    page.keyboard.press("Enter")
+    page.keyboard.press("Control+Enter")
     expect(page.locator(".stamp__word")).to_have_text("Approved with edits")
     expect(page.locator(".diff ins")).to_have_text("4.5")
     assert sorted(Proposal.objects.values_list("state", flat=True)) == ["approved", "rejected", "returned"]
