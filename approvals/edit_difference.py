@@ -17,6 +17,8 @@ from approvals.sheet import Number, ordered
 SHORT = 120
 """Up to so many characters a text is shown whole on both sides."""
 CONTEXT = 60
+MOST_WORDS = 40
+"""So many words in a row, one for one, are looked into; a longer stretch was written anew."""
 _MOST_PAIRS = 300_000
 """Pairs of equal pieces up to which two sequences are compared piece by piece; beyond, the whole is old and new."""
 _TOKEN = re.compile(r"\S+\s*|\s+")
@@ -238,7 +240,7 @@ def spans(before: str, after: str) -> list[Span]:
     for tag, a, b, c, d in _opcodes(old, new):
         if tag == "equal":
             found.append(Span("same", "".join(old[a:b])))
-        elif b - a == d - c:
+        elif b - a == d - c <= MOST_WORDS:
             for was, now in zip(old[a:b], new[c:d], strict=True):
                 found += _inside(was, now)
         else:
