@@ -16,7 +16,7 @@ class ChoiceForm(forms.Form):
     """A person's choice. The ways for each topic stand in one table, drawn from `rows`."""
 
     quiet_from = forms.TimeField(required=False, label="Quiet from", widget=_TIME)
-    quiet_to = forms.TimeField(required=False, label="until", widget=_TIME)
+    quiet_to = forms.TimeField(required=False, label="Quiet until", widget=_TIME)
     urgent_at_once = forms.BooleanField(
         required=False,
         label="What is overdue or escalated comes in quiet hours too",
@@ -29,7 +29,6 @@ class ChoiceForm(forms.Form):
             (Digest.DAILY, "Together, once a day"),
         ],
         label="E-mails come",
-        help_text="What is overdue or escalated never waits for the others.",
     )
     digest_hour = forms.TypedChoiceField(
         coerce=int, choices=[(hour, f"{hour:02}:00") for hour in range(24)], label="Once a day at"
@@ -67,7 +66,7 @@ class ChoiceForm(forms.Form):
 
     @property
     def timing(self) -> list[forms.BoundField]:
-        return [self[name] for name in ("urgent_at_once", "digest", "digest_hour")]
+        return [self[name] for name in ("digest", "digest_hour")]
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data

@@ -80,10 +80,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
         notifications.chat_address_remove,
         name="chat_address_remove",
     ),
-    path(
-        "notifications/deliveries/<int:delivery_id>/retry/",
-        notifications.delivery_retry,
-        name="delivery_retry",
-    ),
+    path("notifications/deliveries/retry/", notifications.deliveries_retry, name="deliveries_retry"),
     path("", include("approvals.admin_urls")),
 ]

@@ -293,9 +293,9 @@ def _words(error: Exception) -> str:
     elif isinstance(error, smtplib.SMTPResponseException):
         code, said = error.smtp_code, error.smtp_error
     else:
-        return wording.cut(wording.plain(str(error) or type(error).__name__), 160)
+        code, said = 0, str(error) or type(error).__name__
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-    return wording.cut(f"{code} {wording.plain(text)}", 160)
+    return wording.cut(" ".join(f"{code or ''} {text}".split()), 160)
 
 
 @contextmanager

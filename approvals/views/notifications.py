@@ -142,15 +142,15 @@ def notification_test(request: HttpRequest, way: str) -> HttpResponse:
 @require_safe
 def notification_ways(request: HttpRequest) -> HttpResponse:
     """How the last message fared on each way, while one is under way."""
-    return render(request, "approvals/_ways.html", {"ways": inbox.ways(me(request)), "mail": settings.MAIL})
+    return render(request, "approvals/_ways.html", _ways(inbox.ways(me(request))))
 
 
 @login_required
 @require_POST
-def delivery_retry(request: HttpRequest, delivery_id: int) -> HttpResponse:
-    """One's own, again."""
-    if deliver.retry(delivery_ids=[delivery_id], person=me(request)):
-        messages.success(request, "It is tried again.")
+def deliveries_retry(request: HttpRequest) -> HttpResponse:
+    """One's own, again: one, or those that were on screen."""
+    count = deliver.retry(delivery_ids=_numbers(request.POST.getlist("delivery")), person=me(request))
+    messages.success(request, f"{count} tried again.")
     return redirect(_anchored("undelivered"))
 
 
@@ -189,16 +189,23 @@ def _settings_page(
     context = {
         "form": form,
         "chat_form": chat_form or ChatAddressForm(),
-        "ways": ways,
+        **_ways(ways),
         "services": chat.SERVICES,
         "may_add": len(ways) <= choose_notifications.MOST_ADDRESSES,
         "undelivered": inbox.undelivered(me(request)),
-        "mail": settings.MAIL,
         "zone": zone.key,
         "clock": timezone.now().astimezone(zone),
     }
     wrong = form.errors or (chat_form is not None and chat_form.errors)
     return render(request, "approvals/notification_settings.html", context, status=422 if wrong else 200)
+
+
+def _ways(ways: list[inbox.Way]) -> dict[str, object]:
+    """For the fragment that says how messages fared; it looks again soon while the first attempt is still to come."""
+    trying = any(
+        way.last is not None and way.last.state == "queued" and way.last.attempts < 2 for way in ways
+    )
+    return {"ways": ways, "trying": trying, "mail": settings.MAIL}
 
 
 def _target(notification: Notification) -> str:
@@ -221,3 +228,7 @@ def _anchored(part: str) -> str:
 def _number(text: str) -> int | None:
     """A primary key out of an address; anything else is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _numbers(texts: list[str]) -> list[int]:
+    return [number for text in texts[:PAGE] if (number := _number(text)) is not None]

@@ -253,10 +253,10 @@ def test_what_did_not_arrive_stands_there_until_tried_again(mailbox: MailServer)
     page = html(client, "/notifications/settings/")
     assert "Hurry up" in page and "550 no such user" in page
     assert "E-mails to you do not arrive" in html(client, "/notifications/")
-    signed_in(other).post(f"/notifications/deliveries/{dead.pk}/retry/")
+    signed_in(other).post("/notifications/deliveries/retry/", {"delivery": dead.pk})
     assert states(user) == [("email", "dead")], "another's"
     mailbox.answer.clear()
-    client.post(f"/notifications/deliveries/{dead.pk}/retry/")
+    client.post("/notifications/deliveries/retry/", {"delivery": dead.pk})
     assert deliver.send_due() == 1 and len(mailbox.raw) == 1
 
 
