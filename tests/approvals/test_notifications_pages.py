@@ -156,7 +156,7 @@ def test_arrivals_are_announced_above_the_list() -> None:
     assert client.get(f"/notifications/arrived/?after={newest}").status_code == 204
     told(user, key="2")
     fragment = html(client, f"/notifications/arrived/?after={newest}")
-    assert "1 new notification." in fragment and fragment.strip().startswith('<div class="news" id="arrived"')
+    assert "1 new notification." in fragment and fragment.strip().startswith('<div class="arrived" id="arrived"')
     assert client.get(f"/notifications/arrived/?after={newest}&told=1").status_code == 204
 
 
