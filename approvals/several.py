@@ -60,7 +60,8 @@ def _by_content(proposal: Proposal, revision: Revision, earlier: Sequence[Earlie
     arguments = revision.arguments
     others = [one for one in earlier if one.id != proposal.pk]
     found = [
-        *signals.in_arguments({"arguments": arguments, "title": proposal.title}, labels),
+        *signals.in_arguments(arguments, labels),
+        *signals.in_arguments({"title": proposal.title}, {"/title": "Its title"}),
         *signals.addressed_in_arguments(arguments, labels),
         *signals.in_words(
             [

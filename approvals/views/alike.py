@@ -94,6 +94,9 @@ def _page(request: HttpRequest, queue: Queue, member: UUID, sent: AlikeForms | N
         "forms": forms,
         "total": len(ids),
         "start": start,
+        "first_row": start + 1,
+        "last_row": start + len(table.rows),
+        "is_part": sent is None and len(ids) > len(table.rows),
         "next_start": end if end < len(ids) and sent is None else None,
         "member": member,
         "can_choose": queue.bulk_amount is not None,
@@ -148,4 +151,4 @@ def _told(proposal: Proposal | None, result: Result) -> Told:
         return Told(proposal, result, kind, f"{word}; it can still be undone on its page")
     if not result.decided.final:
         return Told(proposal, result, kind, "Your vote is recorded; it needs another one")
-    return Told(proposal, result, kind, word)
+    return Told(proposal, result, kind, "")
