@@ -27,13 +27,13 @@ class AbsenceForm(forms.Form):
         queryset=User.objects.none(),
         required=False,
         empty_label="Nobody",
-        help_text="Hears of what would have come to the one who is away. This gives no right to decide, and while it "
+        help_text="Is reminded of what waits for the one who is away. This gives no right to decide, and while it "
         "lasts the delegate may not judge agents that the one who is away may not judge.",
     )
     note = forms.CharField(
         max_length=200,
         required=False,
-        help_text="For colleagues; such as where to ask. Everybody who signs in may see it.",
+        help_text="For colleagues, such as where to ask.",
     )
 
     def __init__(self, data: Any = None, *, me: User, for_others: bool = False) -> None:

@@ -58,10 +58,10 @@ def _form(request: HttpRequest, existing: Calendar | None) -> HttpResponse:
     return render(request, "approvals/admin/calendar_form.html", context, status=422 if form.errors else 200)
 
 
-def week_of(calendar: Calendar) -> list[tuple[str, str]]:
-    """The week in words, days of the same hours together: ("Monday to Friday", "09:00-17:00")."""
-    days = [(day, written(calendar.week[day])) for day in DAYS if calendar.week.get(day)]
-    lines: list[tuple[list[str], str]] = []
+def week_of(calendar: Calendar) -> list[tuple[str, list[str]]]:
+    """The week in words, days of the same hours together: ("Monday to Friday", ["09:00-17:00"])."""
+    days = [(day, written(calendar.week[day]).split(", ")) for day in DAYS if calendar.week.get(day)]
+    lines: list[tuple[list[str], list[str]]] = []
     for day, hours in days:
         follows = lines and DAYS.index(day) == DAYS.index(lines[-1][0][-1]) + 1
         if follows and lines[-1][1] == hours:

@@ -46,14 +46,14 @@ def test_an_admin_adds_a_calendar_and_changes_it() -> None:
     assert calendar.holidays == ["2026-12-25", "2026-12-26"]
     assert calendar.team is not None
     assert calendar.team.name == "Care"
-    assert week_of(calendar) == [("Monday to Friday", "09:00-12:30, 13:30-17:00")]
+    assert week_of(calendar) == [("Monday to Friday", ["09:00-12:30", "13:30-17:00"])]
     page = client.get(f"/setup/calendars/{calendar.pk}/")
     assert 'value="09:00-12:30, 13:30-17:00"' in page.content.decode()
     client.post(f"/setup/calendars/{calendar.pk}/", typed(sat="22:00-24:00", mon="", team="Care"))
     calendar.refresh_from_db()
     assert week_of(calendar) == [
-        ("Tuesday to Friday", "09:00-12:30, 13:30-17:00"),
-        ("Saturday", "22:00-24:00"),
+        ("Tuesday to Friday", ["09:00-12:30", "13:30-17:00"]),
+        ("Saturday", ["22:00-24:00"]),
     ]
     assert AuditEvent.objects.filter(kind="calendar.saved").count() == 2
 
