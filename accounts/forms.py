@@ -9,6 +9,7 @@ from django.contrib.auth.password_validation import validate_password
 
 from accounts import shortcuts
 from accounts.models import User
+from accounts.services.preferences import NOT_CHOSEN
 
 
 class PersonForm(forms.Form):
@@ -49,7 +50,7 @@ def time_zones() -> list[tuple[str, Any]]:
         region, _, place = name.partition("/")
         if place and region not in ("Etc", "posix", "right", "SystemV", "US"):
             grouped.setdefault(region, []).append((name, place.replace("_", " ")))
-    return [("", "Like the device"), ("UTC", "UTC"), *grouped.items()]
+    return [("", "Like the device"), ("Etc/UTC", "UTC"), *grouped.items()]
 
 
 class PreferencesForm(forms.Form):
@@ -94,7 +95,7 @@ class PreferencesForm(forms.Form):
         keys = {f"key_{place}": chosen[action.key] for place, action in enumerate(shortcuts.ACTIONS)}
         return {
             "theme": person.preferences.get("theme", ""),
-            "time_zone": person.time_zone,
+            "time_zone": "" if person.time_zone == NOT_CHOSEN else person.time_zone,
             "advance": bool(person.preferences.get("advance")),
             "keys": shortcuts.way(person.preferences),
             **keys,

@@ -10,6 +10,8 @@ from accounts.models import User
 
 THEMES = ("", "light", "dark")
 """Empty follows the device."""
+NOT_CHOSEN = "UTC"
+"""What stands as the zone of who has chosen none; who wants UTC itself has "Etc/UTC"."""
 
 
 def save(
@@ -39,6 +41,6 @@ def save(
             "key_map": shortcuts.different(key_map),
             "advance": advance,
         }
-        person.time_zone = time_zone
+        person.time_zone = time_zone or NOT_CHOSEN
         person.save(update_fields=["preferences", "time_zone"])
     return person

@@ -82,6 +82,7 @@
       this.box.disabled = true;
       this.approve.setAttribute("aria-disabled", "true");
       this.approve.dataset.why = "Approval opens when all of it was in view. Read on to the end first.";
+      this.rest.hidden = false;
       this.rest.addEventListener("click", () => this.showRest());
       this.isOpen = false;
       this.look();
@@ -122,7 +123,6 @@
     }
 
     tell(percent) {
-      this.rest.hidden = false;
       const words = `${percent} % of it was in view so far. Approval opens when all of it was.`;
       if (this.words.textContent !== words) this.words.textContent = words;
     }
@@ -131,7 +131,7 @@
       this.isOpen = true;
       this.box.disabled = false;
       this.box.checked = true;
-      this.rest.hidden = true;
+      this.rest.classList.add("is-gone");  // its place stays: nothing moves under the pointer
       this.approve.removeAttribute("aria-disabled");
       this.words.textContent = "All of it was in view.";
       say("All of it was in view. You can approve now.");

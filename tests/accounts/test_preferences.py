@@ -52,6 +52,18 @@ def test_keys_zone_theme_and_advance_are_kept_and_other_preferences_left_alone()
     assert '<option value="Asia/Kolkata" selected>Kolkata</option>' in html
 
 
+def test_who_chooses_no_zone_follows_the_device() -> None:
+    me = person()
+    client = signed_in(me)
+    assert '<option value="" selected>Like the device</option>' in client.get("/preferences/").content.decode()
+    client.post("/preferences/", sent(time_zone="Etc/UTC"))
+    me.refresh_from_db()
+    assert me.time_zone == "Etc/UTC"
+    client.post("/preferences/", sent())
+    me.refresh_from_db()
+    assert me.time_zone == "UTC"
+
+
 def test_a_clash_is_refused_beside_its_field_and_nothing_is_stored() -> None:
     me = person()
     answer = signed_in(me).post("/preferences/", sent(key_map={"r": "a"}))

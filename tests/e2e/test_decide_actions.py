@@ -316,7 +316,7 @@ def test_what_cannot_be_undone_is_approved_only_after_all_of_it_was_in_view(
     page.wait_for_timeout(300)
     assert Proposal.objects.get().state == "pending" and not HeldBallot.objects.exists()
 
-    rest = page.get_by_role("button", name="Show what is left")
+    rest = page.get_by_role("button", name="Show the rest")
     for _ in range(60):
         if not rest.is_visible():
             break
@@ -560,10 +560,10 @@ def test_every_state_of_the_desk_passes_axe(
     page.goto(f"/proposals/{first.pk}/")
     holding(page)
     page.get_by_role("heading", level=1).focus()
-    if page.get_by_role("button", name="Show what is left").is_visible():
+    if page.get_by_role("button", name="Show the rest").is_visible():
         for _ in range(20):
-            if page.get_by_role("button", name="Show what is left").is_visible():
-                page.get_by_role("button", name="Show what is left").click()
+            if page.get_by_role("button", name="Show the rest").is_visible():
+                page.get_by_role("button", name="Show the rest").click()
     page.get_by_role("heading", level=1).focus()
     page.keyboard.press("a")
     expect(page.locator("#refusal")).to_contain_text("asks for 100 seconds")
