@@ -10,7 +10,7 @@ from typing import Any
 
 WAYS = ("on", "alt", "off")
 """Single keys act; they act only while Alt is held; they do not act."""
-_VISIBLE = frozenset("Ll Lo Nd Pc Pd Pe Po Ps Sc Sm So".split())
+_VISIBLE = frozenset(["Ll", "Lo", "Nd", "Pc", "Pd", "Pe", "Po", "Ps", "Sc", "Sm", "So"])
 """Unicode's categories of small and uncased letters, digits, punctuation and signs."""
 
 
@@ -41,6 +41,7 @@ ACTIONS = (
     Action("b", "decide look-alikes together"),
     Action("p", "print it with its history"),
     Action("u", "up: back to the queue or the list"),
+    Action("f", "open the filters of a list"),
     Action("/", "search"),
     Action("f", "open the filters of a list"),
     Action("?", "this list of keys"),

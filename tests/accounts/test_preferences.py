@@ -55,7 +55,9 @@ def test_keys_zone_theme_and_advance_are_kept_and_other_preferences_left_alone()
 def test_who_chooses_no_zone_follows_the_device() -> None:
     me = person()
     client = signed_in(me)
-    assert '<option value="" selected>Like the device</option>' in client.get("/preferences/").content.decode()
+    assert (
+        '<option value="" selected>Like the device</option>' in client.get("/preferences/").content.decode()
+    )
     client.post("/preferences/", sent(time_zone="Etc/UTC"))
     me.refresh_from_db()
     assert me.time_zone == "Etc/UTC"

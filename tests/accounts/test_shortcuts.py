@@ -1,5 +1,8 @@
 """Keys of one's own: what may be a key, what clashes, what is stored and what an older choice becomes."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,3 +63,15 @@ def test_no_stored_choice_ever_makes_two_actions_share_a_key(stored: dict[str, s
 @pytest.mark.parametrize(("stored", "way"), [({}, "on"), ({"keys": "alt"}, "alt"), ({"keys": 1}, "on")])
 def test_the_way_keys_act_is_one_of_three(stored: dict[str, object], way: str) -> None:
     assert shortcuts.way(stored) == way
+
+
+TEMPLATES = Path(__file__).resolve().parent.parent.parent / "templates"
+
+
+def test_pages_mark_only_actions_that_a_person_can_give_another_key() -> None:
+    pages = {path: path.read_text() for path in TEMPLATES.rglob("*.html")}
+    marked = {key for text in pages.values() for key in re.findall(r'data-key="([^"]*)"', text)}
+    assert marked <= USUAL.keys()
+    assert {"a", "e", "r", "q", "n", "s", "g", "v", "m", "z", "/"} <= marked
+    fixed = [path.name for path, text in pages.items() if re.search(r'<kbd class="key key--hint">[^{]', text)]
+    assert fixed == [], "a hint shows the person's own key: {% hint %}"
