@@ -171,17 +171,33 @@ def check_reachable(destination: Destination) -> None:
             raise BadAddress(str(error)) from error
 
 
-def seal(address: str) -> bytes:
-    return _box().encrypt(address.strip().encode())
+def seal(address: str, destination: Destination) -> bytes:
+    """With where it leads, so that a page can say so without apprise."""
+    return _box().encrypt(f"{destination.where}\n{address.strip()}".encode())
+
+
+def where(sealed: bytes) -> str | None:
+    """Where a sealed address leads, without its secret; None where it was sealed under another SECRET_KEY."""
+    found = _unsealed(sealed)
+    return found[0] if found else None
 
 
 def opened(sealed: bytes) -> Destination | None:
     """The destination behind a sealed address; None where it was sealed under another SECRET_KEY, or is no longer
     taken."""
+    found = _unsealed(sealed)
     try:
-        return understand(_box().decrypt(bytes(sealed)).decode())
-    except (InvalidToken, BadAddress):
+        return understand(found[1]) if found else None
+    except BadAddress:
         return None
+
+
+def _unsealed(sealed: bytes) -> tuple[str, str] | None:
+    try:
+        where, _, address = _box().decrypt(bytes(sealed)).decode().partition("\n")
+    except InvalidToken:
+        return None
+    return where, address
 
 
 def send(destination: Destination, *, title: str, body: str) -> None:

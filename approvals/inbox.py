@@ -69,8 +69,7 @@ def ways(user: User) -> list[Way]:
     found = [Way(choices.EMAIL, "E-mail", user.email, None, last.get(choices.EMAIL))]
     for address in ChatAddress.objects.filter(person=user).order_by("pk"):
         name = choices.chat_way(address.pk)
-        destination = chat.opened(bytes(address.sealed))
-        where = destination.where if destination else "cannot be opened any more; remove it and add it again"
+        where = chat.where(bytes(address.sealed)) or "cannot be opened any more; remove it and add it again"
         found.append(Way(name, address.label, where, address.pk, last.get(name)))
     return found
 

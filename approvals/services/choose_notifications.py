@@ -48,7 +48,7 @@ def add_chat_address(*, person: User, label: str, address: str) -> ChatAddress:
         person = _locked(person.pk)
         if ChatAddress.objects.filter(person=person).count() >= MOST_ADDRESSES:
             raise Conflict(f"There are {MOST_ADDRESSES} addresses already. Remove one first.")
-        added = ChatAddress.objects.create(person=person, label=label, sealed=chat.seal(address))
+        added = ChatAddress.objects.create(person=person, label=label, sealed=chat.seal(address, destination))
         way = choices.chat_way(added.pk)
         _keep(person, choices.read(person.preferences).with_way(way, choices.USUAL_CHAT))
         recording.record(

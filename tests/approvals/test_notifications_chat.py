@@ -2,8 +2,9 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.conf import settings
 
 from accounts.exceptions import Conflict, Invalid, NotFound
 from accounts.models import User
-from approvals import chat, choices
+from approvals import chat, choices, egress, inbox
 from approvals.choices import Topic
 from approvals.models import ChatAddress, Delivery
 from approvals.services import choose_notifications, deliver
@@ -32,6 +33,9 @@ class Receiver:
         self.status = 200
         self.headers: dict[str, str] = {}
         self.port = 0
+        self.answer = b"ok"
+        self.sent = 0
+        self.trickles = False
 
     @property
     def address(self) -> str:
@@ -53,11 +57,22 @@ def listening() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             receiver.paths.append(self.path)
             receiver.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            if receiver.trickles:
+                with suppress(OSError):
+                    self.trickle()
+                return
             self.send_response(receiver.status)
             for name, value in receiver.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(b"ok")
+            with suppress(OSError):
+                for start in range(0, len(receiver.answer), 65536):
+                    receiver.sent += self.wfile.write(receiver.answer[start : start + 65536])
+
+        def trickle(self) -> None:
+            for letter in b"HTTP/1.1 200 OK\r\n" + b"X-Slow: and slower\r\n" * 50:
+                self.wfile.write(bytes([letter]))
+                time.sleep(0.3)
 
         def do_GET(self) -> None:
             receiver.paths.append(f"GET {self.path}")
@@ -125,7 +140,7 @@ def test_the_door_is_closed_when_the_name_points_inside_by_then(receiver: Receiv
     user = person()
     address = add(user, receiver)
     secure = f"mmosts://localhost:{receiver.port}/abcdefghijklmnopqrstuvwxyz"
-    ChatAddress.objects.filter(pk=address.pk).update(sealed=chat.seal(secure))
+    ChatAddress.objects.filter(pk=address.pk).update(sealed=chat.seal(secure, chat.understand(secure)))
     settings.CHAT_HOSTS = frozenset()
     choose_notifications.send_test(person=user, way=choices.chat_way(address.pk))
     assert deliver.send_due() == 0
@@ -188,6 +203,72 @@ def test_an_address_is_sealed_and_audited_without_its_secret(receiver: Receiver)
         f"c{address.pk}" not in ways
         for ways in choices.read(User.objects.get(pk=user.pk).preferences).ways.values()
     )
+
+
+def test_under_another_secret_key_an_address_is_dead_and_says_why(receiver: Receiver, settings: Any) -> None:
+    user = person()
+    address = add(user, receiver)
+    way = choices.chat_way(address.pk)
+    choose_notifications.send_test(person=user, way=way)
+    settings.SECRET_KEY = "another one, since the old one was lost with its machine"
+    assert "cannot be opened" in inbox.ways(user)[1].where
+    assert deliver.send_due() == 0
+    assert states(user) == [(way, "dead")]
+    assert "remove it and add it again" in Delivery.objects.get().error
+
+
+def test_a_server_that_never_ends_is_cut_off(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte every now and then resets every timeout of a socket; the whole request has one of its own."""
+    monkeypatch.setattr(egress, "LONGEST", 1.5)
+    user = person()
+    address = add(user, receiver)
+    receiver.trickles = True
+    choose_notifications.send_test(person=user, way=choices.chat_way(address.pk))
+    began = time.monotonic()
+    assert deliver.send_due() == 0
+    assert time.monotonic() - began < 6
+    assert Delivery.objects.get().error == "Mattermost could not be reached."
+
+
+def test_an_endless_answer_is_not_read_to_its_end(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(egress, "MOST", 4096)
+    user = person()
+    address = add(user, receiver)
+    receiver.answer = b"x" * 50_000_000
+    choose_notifications.send_test(person=user, way=choices.chat_way(address.pk))
+    assert deliver.send_due() == 1
+    assert receiver.sent < 20_000_000, "the rest was never asked for"
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("2001:4860:4860::8888", True),
+        ("64:ff9b::808:808", True),
+        ("127.0.0.1", False),
+        ("127.9.9.9", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::", False),
+        ("::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("64:ff9b::7f00:1", False),
+        ("2002:7f00:1::", False),
+        ("fe80::1%eth0", False),
+        ("fc00::1", False),
+    ],
+)
+def test_which_addresses_are_public(address: str, public: bool) -> None:
+    assert egress.is_public(address) is public
 
 
 def test_nobody_uses_anothers_address(receiver: Receiver) -> None:
