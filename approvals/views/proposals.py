@@ -62,7 +62,8 @@ def proposal_claim(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
 def proposal_renew(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
     """The page's own claim when it was opened, and its heartbeat: the lease is kept while somebody works on it."""
     renewed = claim.claim(proposal_id=proposal_id, reviewer=person(request))
-    return render(request, "approvals/_lease.html", {"proposal": renewed, "is_mine": True})
+    context = {"proposal": renewed, "is_mine": True, "is_news": "opening" in request.POST}
+    return render(request, "approvals/_lease.html", context)
 
 
 @login_required

@@ -29,6 +29,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 WIDE, NARROW = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 PICTURES = os.environ.get("COUNTERSIGN_PICTURES", "")
 MEANT = ("status of 409", "status of 422", "Code 409", "Code 422")
+SHIFTS = """window.moved = []; new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) for (const { node } of entry.sources)
+        if (node?.closest?.("#decide")) window.moved.push(node.className);
+}).observe({ type: "layout-shift", buffered: true });"""
 LONG = "\n".join(f"Line {number} of what the customer wrote about the lamp." for number in range(120))
 
 
@@ -117,9 +121,12 @@ def test_opening_claims_and_every_way_of_leaving_hands_back(chrome: Browser, url
     the = desk()
     proposal, other = the.propose(), the.propose()
     page, complaints = watched(signed_in(chrome, url, the.reviewer))
+    page.add_init_script(SHIFTS)
     page.goto(f"/proposals/{proposal.pk}/")
     holding(page)
     assert holder(proposal) == the.reviewer
+    expect(page.locator("#announcer")).to_have_text("It is yours now.")
+    assert page.evaluate("window.moved") == [], "the claim takes no other place than the offer of one"
 
     with page.expect_navigation():
         page.evaluate("location.reload()")
