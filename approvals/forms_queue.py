@@ -54,35 +54,35 @@ class StepForm(forms.Form):
     after = forms.IntegerField(required=False, min_value=1, label="After, in minutes")
     to = forms.ChoiceField(required=False, label="Hand on to a queue, or tell a team")
 
-    def __init__(self, *args: Any, **extra: Any) -> None:
+    def __init__(self, *args: Any, targets: list[Any], **extra: Any) -> None:
         super().__init__(*args, **extra)
         field = self.fields["to"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [
-            ("", "Nobody"),
-            (
-                "Hand on to the queue",
-                [(f"queue:{one.slug}", one.name) for one in Queue.objects.order_by("name")],
-            ),
-            ("Tell the team", [(f"team:{one.name}", one.name) for one in Group.objects.order_by("name")]),
-            *self._vanished(),
-        ]
+        field.choices = [("", "Nobody"), *targets, *self._vanished(targets)]
 
-    def _vanished(self) -> list[tuple[str, str]]:
+    def _vanished(self, targets: list[Any]) -> list[tuple[str, str]]:
         """A target that is gone stays visible, so that saving the page is refused instead of dropping a step."""
         to = str(self.data.get(self.add_prefix("to")) if self.is_bound else self.initial.get("to", ""))
         kind, _, name = to.partition(":")
-        if kind == "queue" and not Queue.objects.filter(slug=name).exists():
-            return [(to, f"{name} (does not exist)")]
-        if kind == "team" and not Group.objects.filter(name=name).exists():
-            return [(to, f"{name} (does not exist)")]
-        return []
+        there = any(to == value for _, group in targets for value, _ in group)
+        return [] if there or kind not in ("queue", "team") else [(to, f"{name} (does not exist)")]
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
         if not self.errors and bool(values.get("after")) != bool(values.get("to")):
             self.add_error("to" if not values.get("to") else "after", "A step needs minutes and somebody.")
         return values
+
+
+def targets() -> list[Any]:
+    """Everything a step can lead to, read once for all rows."""
+    return [
+        (
+            "Hand on to the queue",
+            [(f"queue:{one.slug}", one.name) for one in Queue.objects.order_by("name")],
+        ),
+        ("Tell the team", [(f"team:{one.name}", one.name) for one in Group.objects.order_by("name")]),
+    ]
 
 
 StepFormSet = formset_factory(StepForm, extra=2, max_num=MAX_STEPS, validate_max=True)

@@ -20,7 +20,15 @@ from agents import permissions
 from agents.models import Agent, Mandate
 from approvals import deadlines, overview
 from approvals.forms_admin import ReviewerForm, SettleForm
-from approvals.forms_queue import QueueForm, ReasonFormSet, StepFormSet, reasons_in, steps_as_typed, steps_in
+from approvals.forms_queue import (
+    QueueForm,
+    ReasonFormSet,
+    StepFormSet,
+    reasons_in,
+    steps_as_typed,
+    steps_in,
+    targets,
+)
 from approvals.models import Priority, Queue
 from approvals.services import report, set_up
 from audit import selectors as trail
@@ -73,18 +81,16 @@ def queue_edit(request: HttpRequest, slug: str) -> HttpResponse:
 def _queue_form(request: HttpRequest, existing: Queue | None) -> HttpResponse:
     permissions.check_is_admin(me(request))
     form = QueueForm(request.POST or None, existing=existing)
+    chain: dict[str, Any] = {"prefix": "steps", "form_kwargs": {"targets": targets()}}
     if request.POST:  # without initial: every row counts as it was sent
-        reasons, steps = (
-            ReasonFormSet(request.POST, prefix="reasons"),
-            StepFormSet(request.POST, prefix="steps"),
-        )
+        reasons, steps = ReasonFormSet(request.POST, prefix="reasons"), StepFormSet(request.POST, **chain)
     else:
         reasons = ReasonFormSet(initial=existing.reason_codes if existing else None, prefix="reasons")
-        steps = StepFormSet(initial=steps_as_typed(existing.escalation) if existing else None, prefix="steps")
+        steps = StepFormSet(initial=steps_as_typed(existing.escalation) if existing else None, **chain)
     if request.POST and all([form.is_valid(), reasons.is_valid(), steps.is_valid()]):
-        offered, chain = reasons_in(reasons), steps_in(steps)
-        if form.check(offered, chain):
-            saved = set_up.save_queue(definition=form.definition(offered, chain), actor=me(request))
+        offered, taken = reasons_in(reasons), steps_in(steps)
+        if form.check(offered, taken):
+            saved = set_up.save_queue(definition=form.definition(offered, taken), actor=me(request))
             messages.success(request, f"“{saved}” is saved.")
             return redirect("approvals:queue_settings", slug=saved.slug)
     context = {"form": form, "reasons": reasons, "steps": steps, "queue": existing}

@@ -1,6 +1,7 @@
 """The pages of owners and admins as a whole: who gets in, what anonymous people get, how many queries they cost."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group
@@ -8,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver
+from django.utils import timezone
 
 from accounts.models import User
 from agents.services import credentials
@@ -50,6 +52,10 @@ def pages(the: Desk) -> dict[str, str]:
         "/setup/queues/-/add/": "Add a queue",
         f"/setup/queues/{the.queue.slug}/": "Reviewers",
         f"/setup/queues/{the.queue.slug}/edit/": "Edit",
+        "/setup/calendars/": "No calendars yet",
+        "/setup/calendars/-/add/": "Add a calendar",
+        "/absence/": "Out of office",
+        "/absences/": "Everybody is here",
         "/people/": "Rita Reviewer",
         "/people/invite/": "Invite a person",
         f"/people/{the.reviewer.pk}/": "What Rita may do",
@@ -77,6 +83,8 @@ ADMINS_ONLY = (
     "/setup/policies/-/add/",
     "/setup/policies/customer_operations/publish/",
     "/setup/queues/-/add/",
+    "/setup/calendars/-/add/",
+    "/absences/",
     "/people/",
     "/people/invite/",
     "/teams/",
@@ -151,7 +159,7 @@ def test_every_address_of_these_apps_is_known_to_this_file() -> None:
         "credential_rotate", "credential_revoke", "mandate_add", "mandate_edit", "action_types",
         "action_type_add", "action_type", "action_type_edit", "explorer", "event", "people", "person_invite",
         "person_issue_link", "person_reactivate", "preferences", "password_set", "teams", "team",
-        "team_add", "team_remove",
+        "team_add", "team_remove", "absence", "absence_list", "absence_end",
     }  # fmt: skip
 
 
@@ -181,11 +189,36 @@ def _one_more_action_type() -> None:
     action_type(reversible_by=undo.name)
 
 
+def _one_more_calendar() -> None:
+    from accounts.services.calendars import CalendarDefinition
+    from approvals.services import set_up
+
+    name = f"Office {queue().pk}"
+    week = {"mon": [["09:00", "17:00"]]}
+    set_up.save_calendar(definition=CalendarDefinition(name=name, week=week), actor=admin())
+    queue(calendar=name)
+
+
+def _one_more_absence() -> None:
+    from accounts.services import absences
+
+    now = timezone.now()
+    absences.enter(
+        person_id=person().pk,
+        delegate_id=person().pk,
+        starts_at=now,
+        ends_at=now + timedelta(days=1),
+        actor=admin(),
+    )
+
+
 LISTS: list[tuple[str, Callable[[], object]]] = [
     ("/agents/", _one_more_agent),
     ("/setup/queues/", _one_more_queue),
     ("/setup/policies/", _one_more_policy),
     ("/setup/action-types/", _one_more_action_type),
+    ("/setup/calendars/", _one_more_calendar),
+    ("/absences/", _one_more_absence),
     ("/people/", _one_more_person),
     ("/teams/", lambda: Group.objects.create(name=f"Team {Group.objects.count()}")),
     ("/audit/", lambda: queue()),
