@@ -292,7 +292,7 @@ class EditForm:
             return node.part["const"] if _is_due(node, before) else before
         if not node.changed:
             untyped = before is ABSENT and node.required and node.kind in ("text", "lines")
-            return "" if untyped and edit_schema.types(node.part) == ["string"] else before
+            return "" if untyped and _may_stay_empty(node.part) else before
         text = node.value
         if node.kind == "choice":
             return edit_values.chosen(node.part, before, text)
@@ -387,6 +387,10 @@ def _at(value: Any, pointer: str) -> Any:
 def _is_due(node: Node, before: Any) -> bool:
     """A constant that has to be there and is not: there is nothing to choose."""
     return before is ABSENT and node.required and "const" in node.part
+
+
+def _may_stay_empty(part: dict[str, Any]) -> bool:
+    return edit_schema.types(part) == ["string"] and edit_schema.takes_empty_text(part)
 
 
 def _beside(pointer: str, message: str) -> tuple[str, str]:

@@ -147,7 +147,7 @@
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const edit = form();
-    if (!edit || !edit.inert) return;
+    if (!edit || !edit.inert || !isOurs(event)) return;
     edit.inert = false;
     document.getElementById(held)?.focus();
   });
