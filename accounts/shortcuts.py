@@ -43,7 +43,6 @@ ACTIONS = (
     Action("u", "up: back to the queue or the list"),
     Action("f", "open the filters of a list"),
     Action("/", "search"),
-    Action("f", "open the filters of a list"),
     Action("?", "this list of keys"),
 )
 USUAL = {action.key: action.key for action in ACTIONS}
