@@ -66,7 +66,7 @@ WORDS: dict[str, Words] = {
     Topic.DROPPED: Words(
         "Your decision did not take effect", "A decision of yours could not take effect", "undo-2"
     ),
-    Topic.PACING: Words("Pacing", "You were stopped for deciding faster than one can read", "circle-pause"),
+    Topic.PACING: Words("Pacing", "Somebody approves faster than one can read (for admins)", "circle-pause"),
     TEST: Words("A test message", "A test message", "mail"),
     UNDELIVERED: Words("Messages do not arrive", "Messages do not arrive", "triangle-alert"),
 }

@@ -9,6 +9,7 @@ from accounts.models import User
 from approvals import chat, choices, permissions
 from approvals.choices import Words
 from approvals.models import ChatAddress, Delivery, Notification, Proposal
+from approvals.states import State
 
 COUNTED = 100
 """The bell counts up to here and then says so; one look-up in a partial index."""
@@ -17,11 +18,13 @@ RECENT = 300
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One notification as the list shows it. `is_hidden`: its proposal is no longer his to see, nor is the text."""
+    """One notification as the list shows it. `is_hidden`: its proposal is no longer his to see, nor is the text.
+    `settled` is the proposal's state once it waits for nobody any more."""
 
     notification: Notification
     words: Words
     is_hidden: bool
+    settled: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +111,13 @@ def way_names(channels: Sequence[str]) -> dict[str, str]:
 
 def _lines(user: User, rows: Sequence[Notification]) -> list[Line]:
     ids = {row.proposal_id for row in rows if row.proposal_id is not None}
-    visible = set()
+    state_of: dict[object, str] = {}
     if ids:
-        seen = Proposal.objects.filter(permissions.visible_to(user), pk__in=ids)
-        visible = set(seen.values_list("pk", flat=True))
-    return [
-        Line(row, choices.words(row.kind), row.proposal_id is not None and row.proposal_id not in visible)
-        for row in rows
-    ]
+        visible = Proposal.objects.filter(permissions.visible_to(user), pk__in=ids)
+        state_of = dict(visible.values_list("pk", "state"))
+    found = []
+    for row in rows:
+        state = state_of.get(row.proposal_id, "")
+        is_hidden = row.proposal_id is not None and not state
+        found.append(Line(row, choices.words(row.kind), is_hidden, "" if state == State.PENDING else state))
+    return found

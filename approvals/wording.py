@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from approvals.choices import words
 from approvals.models import Notification
+from approvals.states import State
 from approvals.untrusted import Piece, Run, runs
 
 SUBJECT = 120
@@ -72,16 +73,20 @@ def for_email(notifications: Sequence[Notification], *, site: str, zone: ZoneInf
     """One message for one or several notifications of a person, newest last."""
     if len(notifications) == 1:
         only = notifications[0]
-        body = [plain(only.text), "", *_particulars(only, zone), f"Open it: {_link(only, site)}"]
+        body = [plain(only.text), "", *_particulars(only, zone), f"Open it: {_link(only, site)}", ""]
         subject = f"{words(only.kind).subject}: {plain(_title(only))}"
     else:
         subject = f"{len(notifications)} notifications"
         body = []
         for one in notifications[:LISTED]:
-            body += [f"{words(one.kind).subject}: {plain(one.text)}", f"  {_link(one, site)}", ""]
-        body += _more(notifications, site)
+            body += [
+                f"{words(one.kind).subject}: {plain(one.text)}{_meanwhile(one)}",
+                f"  {_link(one, site)}",
+                "",
+            ]
+        body += [f"{line}\n" for line in _more(notifications, site)]
     body += [
-        "",
+        "-- ",
         "Neither this message nor opening the link decides anything.",
         f"What comes by e-mail, and when, is your choice: {site}/notifications/settings/",
         "",
@@ -94,16 +99,26 @@ def for_chat_message(notifications: Sequence[Notification], *, site: str) -> Mes
     if len(notifications) == 1:
         only = notifications[0]
         text = cut(for_chat(only.text), TITLE)
-        return Message(f"Countersign: {words(only.kind).subject}", f"{text}\n{_link(only, site)}")
+        return Message(
+            f"Countersign: {words(only.kind).subject}", f"{text}{_meanwhile(only)}\n{_link(only, site)}"
+        )
     lines = []
     for one in notifications[:LISTED]:
         lines += [
-            f"{words(one.kind).subject}: {cut(for_chat(one.text), SUBJECT)}",
+            f"{words(one.kind).subject}: {cut(for_chat(one.text), SUBJECT)}{_meanwhile(one)}",
             _link(one, site),
         ]
     return Message(
         f"Countersign: {len(notifications)} notifications", "\n".join([*lines, *_more(notifications, site)])
     )
+
+
+def _meanwhile(notification: Notification) -> str:
+    """A message may have waited for the morning: whoever reads it need not open what is settled."""
+    proposal = notification.proposal
+    if proposal is None or proposal.state == State.PENDING:
+        return ""
+    return f" (meanwhile {State(proposal.state).label.lower()})"
 
 
 def _more(notifications: Sequence[Notification], site: str) -> list[str]:

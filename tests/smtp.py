@@ -26,7 +26,7 @@ class MailServer:
 
     @property
     def texts(self) -> list[str]:
-        return [message.get_content() for message in self.messages]
+        return [message.get_content().replace("\r\n", "\n") for message in self.messages]
 
 
 @contextmanager

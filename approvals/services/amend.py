@@ -10,7 +10,7 @@ from agents.exceptions import AgentNotLive
 from agents.models import Agent, AgentState
 from approvals import canonical, deadlines, notifications, revising, states, transitions
 from approvals.exceptions import PolicyRefused, WrongState
-from approvals.models import HeldBallot, Proposal
+from approvals.models import Decision, HeldBallot, Proposal, Verdict
 from approvals.notifications import Topic
 from approvals.states import State
 
@@ -79,4 +79,18 @@ def revise(*, proposal_id: UUID, agent: Agent, arguments: dict[str, Any], reply:
             detail={"reply": reply},
             fields=(*revising.REVISED_FIELDS, *deadlines.ENTERED),
         )
+        _tell_who_asked(proposal)
     return proposal
+
+
+def _tell_who_asked(proposal: Proposal) -> None:
+    """The reviewer who returned it hears that the answer is there."""
+    asked = Decision.objects.filter(proposal=proposal, verdict=Verdict.RETURN).order_by("-decided_at").first()
+    if asked is not None and asked.decider_id is not None:
+        notifications.tell(
+            [asked.decider_id],
+            topic=Topic.ANSWERED,
+            text=f"{proposal.agent.name} answered your question: {proposal.title}",
+            key=f"answered:{proposal.pk}:{proposal.revision}",
+            proposal=proposal,
+        )

@@ -22,9 +22,9 @@ from django.utils import timezone
 from accounts.models import User
 from approvals import choices
 from approvals.choices import EMAIL, Choice, Digest, Topic
-from approvals.models import Delivery, Notification, Proposal
+from approvals.models import Delivery, Notification, Proposal, Verdict
 from approvals.notifications import tell
-from approvals.services import choose_notifications, deliver, set_up
+from approvals.services import amend, choose_notifications, deliver, set_up
 from audit.models import AuditEvent
 from tests.factories import admin, desk, person
 from tests.notifying import chose, later, states, told
@@ -115,6 +115,21 @@ def test_deliveries_follow_the_choice_in_the_persons_own_time(
     assert Notification.objects.filter(recipient=user).count() == 1, "in the page everything is told"
 
 
+def test_who_asked_hears_of_the_answer() -> None:
+    the = desk()
+    proposal = the.propose()
+    the.decide(proposal, Verdict.RETURN)
+    amend.revise(
+        proposal_id=proposal.pk,
+        agent=the.agent,
+        arguments={"order_id": "A-9", "amount": 5},
+        reply="It is A-9",
+    )
+    found = Notification.objects.get(kind=Topic.ANSWERED)
+    assert (found.recipient, found.proposal_id) == (the.reviewer, proposal.pk)
+    assert found.text.endswith("answered your question: Refund 5 for order A-9")
+
+
 # ----- e-mail over a socket
 
 
@@ -191,6 +206,26 @@ def test_a_digest_is_one_message(mailbox: MailServer) -> None:
     assert mailbox.messages[1]["Subject"] == "[Countersign] 3 notifications"
     assert all(f"Thing {number}" in mailbox.texts[1] for number in range(3))
     assert states(user) == [("email", "sent")] * 4
+
+
+def test_a_digest_says_what_has_been_settled_meanwhile(mailbox: MailServer) -> None:
+    the = desk()
+    open_one, settled = the.propose(), the.propose()
+    told(the.reviewer, key="1", proposal=open_one, text="Open")
+    told(the.reviewer, key="2", proposal=settled, text="Settled")
+    the.decide(settled, Verdict.APPROVE)
+    deliver.send_due()
+    assert "Assigned to you: Open\n" in mailbox.texts[0]
+    assert "Assigned to you: Settled (meanwhile approved)\n" in mailbox.texts[0]
+
+
+def test_a_long_digest_lists_the_first_and_counts_the_rest(mailbox: MailServer) -> None:
+    user = person()
+    for number in range(60):
+        told(user, key=str(number), text=f"Thing {number};")
+    assert deliver.send_due() == 1
+    assert "Thing 49;" in mailbox.texts[0] and "Thing 50;" not in mailbox.texts[0]
+    assert "And 10 more" in mailbox.texts[0]
 
 
 def test_a_refused_address_is_dead_at_once_and_its_person_told(mailbox: MailServer) -> None:

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from approvals import choices
 from approvals.choices import Digest, Topic
-from approvals.models import ChatAddress, Delivery, Notification
+from approvals.models import ChatAddress, Delivery, Notification, Verdict
 from approvals.services import deliver, set_up
 from audit.models import AuditEvent
 from tests.factories import admin, desk, person
@@ -98,6 +98,16 @@ def test_what_an_agent_wrote_is_shown_as_everywhere() -> None:
     assert "U+202E" in page and "U+200B" in page and "<img" not in page
 
 
+def test_the_list_says_what_is_settled() -> None:
+    the = desk()
+    proposal = the.propose()
+    told(the.second, proposal=proposal)
+    client = signed_in(the.second)
+    assert "badge--state-" not in html(client, "/notifications/").split("<main")[1]
+    the.decide(proposal, Verdict.APPROVE)
+    assert "badge--state-approved" in html(client, "/notifications/")
+
+
 def test_the_text_is_hidden_from_who_may_no_longer_see_the_proposal() -> None:
     the = desk()
     told(the.reviewer, proposal=the.propose(), text="Refund for Mr Miller")
@@ -156,7 +166,9 @@ def test_arrivals_are_announced_above_the_list() -> None:
     assert client.get(f"/notifications/arrived/?after={newest}").status_code == 204
     told(user, key="2")
     fragment = html(client, f"/notifications/arrived/?after={newest}")
-    assert "1 new notification." in fragment and fragment.strip().startswith('<div class="arrived" id="arrived"')
+    assert "1 new notification." in fragment and fragment.strip().startswith(
+        '<div class="arrived" id="arrived"'
+    )
     assert client.get(f"/notifications/arrived/?after={newest}&told=1").status_code == 204
 
 
