@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from approvals import news
 from approvals.models import Proposal, Verdict
 from approvals.services import claim
 from tests import browser
@@ -93,6 +95,24 @@ def test_a_hidden_page_listens_no_more_and_looks_again_when_it_is_back(chrome: B
     page.evaluate(HIDE, False)
     expect(page.locator("#news")).to_contain_text("came in", timeout=5000)
     assert len(asked) == 2
+    assert complaints == []
+
+
+def test_without_redis_the_slow_pulse_keeps_a_page_true(
+    chrome: Browser, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr(news, "post", news.Post())
+    the = desk()
+    first = the.propose()
+    page, complaints = watched(signed_in(chrome, url, the.reviewer, viewport=WIDE))
+    page.clock.install()
+    page.goto(f"/queues/{the.queue.slug}/")
+    claim.claim(proposal_id=first.pk, reviewer=the.second)
+    page.clock.run_for(5000)
+    expect(page.locator(f"#row-{first.pk}")).not_to_contain_text("Ravi Reviewer")
+    page.clock.run_for(31_000)
+    expect(page.locator(f"#row-{first.pk}")).to_contain_text("Ravi Reviewer")
     assert complaints == []
 
 
