@@ -3,6 +3,7 @@
 Shared by a reviewer's edit, an agent's answer and the preview of an edit. What writes needs the caller's
 transaction and a locked proposal."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +14,13 @@ from agents import authority, pointers, schemas
 from agents.autonomy import Tier
 from agents.exceptions import ArgumentsInvalid
 from agents.models import Mandate
-from approvals import acceptance, canonical, facts, routing
+from approvals import acceptance, canonical, deadlines, facts, routing
 from approvals.models import Claim, Proposal, Queue, Revision
 from approvals.routing import Route
 
 REVISED_FIELDS = ("revision", "digest", "title", "amount", "currency", "tier", "queue", "quorum", "roles", "required",
-                  "reasons", "policy_version", "claimed_by", "claimed_until", "assigned_to", "queued_at")  # fmt: skip
+                  "reasons", "policy_version", "claimed_by", "claimed_until", "assigned_to",
+                  *deadlines.HANDED_ON)  # fmt: skip
 """What another revision changes on its proposal."""
 
 
@@ -33,7 +35,20 @@ def check_arguments(proposal: Proposal, arguments: dict[str, Any]) -> None:
 
 
 def route_again(proposal: Proposal, arguments: dict[str, Any], now: datetime) -> Route:
-    """What limits and policy say of new arguments for an existing proposal; it stays with people."""
+    """What limits and policy say of new arguments for an existing proposal; it stays with people.
+
+    What was escalated stays where it is, unless the policy sends the new arguments elsewhere than the present ones:
+    an edit by whom it was handed up to must not send it back down."""
+    route = _route(proposal, arguments, now)
+    queue = proposal.queue
+    if queue is None or route.queue is None or route.queue == queue.slug:
+        return route
+    if _route(proposal, proposal.current_revision.arguments, now).queue != route.queue:
+        return route
+    return replace(route, queue=queue.slug, quorum=max(route.quorum, queue.quorum))
+
+
+def _route(proposal: Proposal, arguments: dict[str, Any], now: datetime) -> Route:
     amount, currency = facts.money(proposal.action_type, arguments)
     mandate = Mandate.objects.filter(
         agent_id=proposal.agent_id, action_type_id=proposal.action_type_id, active=True
@@ -92,10 +107,10 @@ def apply_route(proposal: Proposal, route: Route, *, at: datetime) -> bool:
     proposal.roles, proposal.required = route.roles, route.required
     proposal.reasons = routing.as_json(route.reasons)
     if route.queue is not None and (proposal.queue is None or route.queue != proposal.queue.slug):
-        proposal.queue = Queue.objects.get(slug=route.queue)
+        proposal.queue = Queue.objects.select_related("calendar").get(slug=route.queue)
         Claim.objects.filter(proposal=proposal, ended_at=None).update(ended_at=at, ended_by="moved")
         proposal.claimed_by = None
         proposal.claimed_until = None
         proposal.assigned_to = None
-        proposal.queued_at = at
+        deadlines.hand_on(proposal, proposal.queue, at=at)
     return before != (proposal.queue and proposal.queue.slug, proposal.roles)

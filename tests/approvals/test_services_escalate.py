@@ -15,7 +15,7 @@ from approvals.services import claim, set_up
 from approvals.services.attend import attend
 from approvals.services.escalate import escalate
 from audit.models import AuditEvent
-from tests.factories import Desk, admin, desk, person, queue, reviewer
+from tests.factories import Desk, admin, desk, person, policy, queue, reviewer
 
 pytestmark = pytest.mark.django_db
 
@@ -140,3 +140,32 @@ def test_the_chain_goes_on_from_where_it_was_handed_to() -> None:
     assert entered is not None
     attend(now=entered + timedelta(minutes=61))
     assert Proposal.objects.get().queue == Queue.objects.get(slug="top")
+
+
+def test_an_edit_by_whom_it_was_handed_to_does_not_send_it_back_down() -> None:
+    the = chained("upper")
+    boss = User.objects.get(name="Boss of upper")
+    proposal = the.propose()
+    escalate(proposal_id=proposal.pk, reviewer=the.reviewer, note="")
+    decided = the.decide(proposal, Verdict.EDIT, by=boss, arguments={"order_id": "A-1001", "amount": 5})
+    assert decided.final
+    row = Proposal.objects.get()
+    assert (row.state, row.queue) == ("approved", Queue.objects.get(slug="upper"))
+
+
+def test_an_edit_that_the_policy_sends_elsewhere_runs_by_the_times_and_chain_of_that_queue() -> None:
+    the = desk()
+    reviewer(queue("upper"))
+    other = queue("other", due_minutes=20, remind_minutes=0, escalation=[{"after": 30, "queue": "upper"}])
+    policy([{"name": "small", "when": "amount < 10.0", "review": {"queue": "other"}}], the.queue)
+    proposal = the.propose()
+    attend(now=proposal.created_at + timedelta(minutes=241))
+    assert Proposal.objects.get().attention_at is None
+    the.decide(proposal, Verdict.EDIT, arguments={"order_id": "A-1001", "amount": 5})
+    moved = Proposal.objects.get()
+    assert moved.queue == other
+    assert moved.queued_at is not None
+    assert moved.due_at == moved.queued_at + timedelta(minutes=20)
+    assert (moved.attention_at, moved.attended_at) == (moved.due_at, None)
+    attend(now=moved.queued_at + timedelta(minutes=31))
+    assert Proposal.objects.get().queue == Queue.objects.get(slug="upper")
