@@ -5,8 +5,8 @@
 Half of the smallest installation waits, at most 50,000 in the larger ones, in 10 queues, of 5 agents; every revision
 has its words. Each figure is the median of several requests through the whole stack of Django (session, permissions,
 template), with the number of queries of a request that finds nothing cached. Goal for the queue page, "next" and a
-decision: largest ÷ smallest ≤ 1.3. The other pages are bounded by the rows they may look at, not by their ratio.
-Everywhere: a constant number of queries, no proposal claimed twice."""
+decision: largest ÷ smallest ≤ 1.3. The other pages look through as many rows as there are up to a bound; the largest
+may cost three queue pages. Everywhere: a constant number of queries, no proposal claimed twice."""
 
 import itertools
 import os
@@ -26,8 +26,8 @@ PENDING = 50_000
 REPEATS = 15
 CLAIMERS = 16
 GOAL = 1.3
-MOST = 1.0
-"""Seconds that a page which looks through many rows may take."""
+MOST = 3.0
+"""Times the queue page that a page which looks through many rows may take, at the same size."""
 
 _COPY = """
 INSERT INTO approvals_proposal ({columns})
@@ -111,21 +111,22 @@ def measure() -> None:
             seconds, queries = one.figures[-1]
             print(f"  {one.name:<20} {stage.milliseconds(seconds):>8} ms {queries:>4} queries", flush=True)
     print()
-    missed = [one.name for one in measured if not _verdict(one)]
+    page = measured[0].figures[-1][0]
+    missed = [one.name for one in measured if not _verdict(one, page)]
     claimers(queues)
     if missed:
         raise SystemExit("missed: " + ", ".join(missed))
 
 
-def _verdict(one: Measured) -> bool:
-    ratio = one.figures[-1][0] / one.figures[0][0]
+def _verdict(one: Measured, page: float) -> bool:
+    ratio, pages = one.figures[-1][0] / one.figures[0][0], one.figures[-1][0] / page
     constant = len({queries for _, queries in one.figures}) == 1
-    quick = ratio <= GOAL if one.has_ratio else one.figures[-1][0] <= MOST
-    goal = f"goal {GOAL}" if one.has_ratio else f"at most {MOST:.0f} s"
     word = "constant" if constant else "NOT constant"
-    verdict = "met" if quick and constant else "MISSED"
+    met = constant and (ratio <= GOAL if one.has_ratio else pages <= MOST)
+    goal = f"goal {GOAL}" if one.has_ratio else f"{pages:.1f} queue pages"
+    verdict = "met" if met else "MISSED"
     print(f"{one.name:<20} largest ÷ smallest {ratio:5.2f} ({goal}), queries {word}: {verdict}")
-    return quick and constant
+    return met
 
 
 def fill(

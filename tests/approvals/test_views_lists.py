@@ -292,7 +292,7 @@ def test_chips_name_what_is_set_and_lead_to_the_list_without_it(office: Office) 
     query = f"agent={office.first.agent.slug}&agent={office.second.agent.slug}&min=5&q=refund&state=open"
     html = unescape(office.client.get(f"/proposals/?{query}").content.decode())
     chips = {
-        re.sub(r"<[^>]+>|\s+", " ", text).split("remove")[0].strip(" ,"): address
+        re.sub(r"<[^>]+>|\s+", " ", text).partition("Remove:")[2].strip(): address
         for address, text in re.findall(r'<a class="chip" href="\?([^"]*)">(.*?)</a>', html)
     }
     labels = sorted(re.sub(r" +", " ", label) for label in chips)
