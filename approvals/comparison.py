@@ -22,17 +22,22 @@ FEWEST_FIXED = 10
 """So many earlier values of a field have to be known before a new one is worth a word."""
 SHORTEST = 5
 """Shorter accounts and targets are codes of a list (ledger accounts, sites), which change by design."""
+LONGEST = 120
+"""Longer values are prose, to nobody in particular."""
+FEWEST_PARTIES = 3
+"""So many parties have to be known with several approvals each before a field is known to change by design."""
 _STEP = 0.1
 """Amounts that are all the same still vary by so much, on a logarithmic scale."""
 
 _TO_WHOM = re.compile(
     r"(?:^|_)(?:iban|bic|swift|account|acct|routing|sort_code|wallet|payee|beneficiary|recipients?|e?_?mail|phone|mobile|"
-    r"to|cc|bcc|address|street|url|uri|host|domain|endpoint|webhook|callback|target|destination)(?:_|$)",
+    r"cc|bcc|address|street|url|uri|host|domain|endpoint|webhook|callback|target|destination)(?:_|$)|^to$",
     re.IGNORECASE,
 )
 _KEY = re.compile(
     r"(?:(?:^|_)(?:id|number|no|code|name)|vendor|supplier|customer|employee|payee|holder)$", re.IGNORECASE
 )
+_PERIOD = re.compile(r"\d{4}(?:-\d{2}){0,2}(?:T.*)?")
 _SHAPES = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}|[^\s@]+@[^\s@]+\.[^\s@]+|https?://\S+", re.IGNORECASE)
 
 
@@ -130,7 +135,7 @@ def _parties(subject: tuple[str, str], found: Sequence[Leaf]) -> dict[str, dict[
         parties[""][f" {subject[0]}", lookalikes.plain(subject[1])] = " ".join(filter(None, subject))
     for leaf in found:
         name = leaf.general.rpartition("/")[2]
-        if _KEY.search(name) and not is_recipient(leaf):
+        if len(leaf.text) <= LONGEST // 2 and _KEY.search(name) and not is_recipient(leaf):
             parties[leaf.scope][leaf.general, lookalikes.plain(leaf.text)] = leaf.text
     return parties
 
@@ -138,6 +143,8 @@ def _parties(subject: tuple[str, str], found: Sequence[Leaf]) -> dict[str, dict[
 def is_recipient(leaf: Leaf) -> bool:
     """Whether a leaf says to whom or whereto: by its name, or because its value is an account or an address."""
     last = leaf.general.rstrip("/*").rpartition("/")[2]
+    if len(leaf.text) > LONGEST:
+        return False
     if _SHAPES.fullmatch(leaf.text.replace(" ", "")):
         return True
     return bool(_TO_WHOM.search(last)) and len(leaf.text) >= SHORTEST
@@ -169,7 +176,7 @@ def _changed(
         if not histories:
             continue
         history, who = max(histories, key=lambda pair: pair[0].total())
-        if any(lookalikes.same(leaf.text, text) for text in history):
+        if any(lookalikes.same(leaf.text, text) for text in history) or not _stays(used, leaf.general):
             continue
         if len(history) > 3 and history.most_common(1)[0][1] < 3:
             continue  # it is another one each time: nothing has changed
@@ -182,6 +189,15 @@ def _changed(
     return changed
 
 
+def _stays(used: Mapping[tuple[_Party, str], Counter[str]], general: str) -> bool:
+    """Whether a field as a rule stays the same for one party. Where it changes by design (a new address in a change of
+    address, an attachment), a change is no news."""
+    several = [
+        len(values) == 1 for (_, field_), values in used.items() if field_ == general and values.total() > 1
+    ]
+    return len(several) < FEWEST_PARTIES or 2 * sum(several) >= len(several)
+
+
 def _new(present: Present, now: Sequence[Leaf], known: Mapping[str, Counter[str]]) -> list[Signal]:
     """A material field that had few values so far, and now has one that was never there."""
     found = []
@@ -190,6 +206,8 @@ def _new(present: Present, now: Sequence[Leaf], known: Mapping[str, Counter[str]
         total = values.total()
         if leaf.pointer not in present.material or total < FEWEST_FIXED or len(values) * 5 > total:
             continue
+        if _PERIOD.fullmatch(leaf.text):
+            continue  # days and months are new by nature
         if not any(lookalikes.same(leaf.text, text) for text in values):
             usual = ", ".join(f"“{text[:40]}”" for text, _ in values.most_common(2))
             words = f"{_name(present, leaf)} was never “{leaf.text[:60]}” in the last {total} approved; usual: {usual}."
@@ -270,14 +288,17 @@ def _repeated(
 def _identity(
     present: Present, amount: Decimal | None, subject: tuple[str, str], found: Sequence[Leaf]
 ) -> tuple[Any, ...] | None:
-    """The material values (all values where nothing is material); None where nothing in them names a thing."""
+    """The material values and whatever names a thing; None where no value of them is the number of an order, an invoice
+    or the like: two vouchers for one customer are no repetition."""
     material = tuple(present.material)
     chosen = [
         (leaf.pointer, lookalikes.plain(leaf.text))
         for leaf in found
-        if not material or any(f"{leaf.pointer}/".startswith(f"{one}/") for one in material)
+        if _KEY.search(leaf.general.rpartition("/")[2])
+        or any(f"{leaf.pointer}/".startswith(f"{one}/") for one in material)
     ]
-    if not any(any(character.isdigit() for character in text) for _, text in chosen):
+    numbered = (text for pointer, text in chosen if _KEY.search(pointer.rpartition("/")[2]))
+    if not any(any(character.isdigit() for character in text) for text in numbered):
         return None
     return (amount, subject, tuple(sorted(chosen)))
 

@@ -96,7 +96,9 @@ def _nearly(value: str, known: str) -> str:
         return ""
     if _IBAN.fullmatch(one.upper()) and _IBAN.fullmatch(other.upper()) and len(one) == len(other):
         count = sum(a != b for a, b in zip(one, other, strict=True))
-        return f"{count} of its {len(one)} characters differ" if count <= 4 else ""
+        if count <= 4:
+            return f"{count} of its {len(one)} characters {'differs' if count == 1 else 'differ'}"
+        return ""
     return ""
 
 

@@ -38,7 +38,7 @@ _MONEY_RE = re.compile(
 _NAMED_RE = re.compile(
     r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b"
 )
-_REFERENCE_RE = re.compile(r"\b(?P<head>[A-Za-z]{1,8}[-_/#]?)(?P<tail>\d{3,12})\b")
+_REFERENCE_RE = re.compile(r"\b(?P<head>[A-Za-z]{1,8}[-_/#]?)(?P<tail>\d{2,12})\b")
 
 # What a summary plays down, and the value that says otherwise.
 _OPPOSITES = (

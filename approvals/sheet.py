@@ -104,8 +104,10 @@ def label(schema: dict[str, Any], pointer: str) -> str:
 
 
 def title(template: str, value: Any, money: Money) -> list[Part]:
-    """The title from the stored bytes: the action type's words, the arguments' values set apart, money as money."""
-    parts = []
+    """The title from the stored bytes: the action type's words, the arguments' values set apart, money with its
+    currency unless the title names that by itself."""
+    parts: list[Part] = []
+    elsewhere = pointers.title(template, value)
     for text, pointer in pointers.pieces(template):
         if not pointer:
             parts.append(Part(text, False))
@@ -113,7 +115,8 @@ def title(template: str, value: Any, money: Money) -> list[Part]:
         found = pointers.resolve(value, pointer)
         amount = pointer == money.pointer and isinstance(found, str)
         spelled_out = figures.money(found, money.currency) if amount else pointers.text(found)
-        parts.append(Part(spelled_out, True))
+        unit = f" {money.currency}" if amount and money.currency and money.currency not in elsewhere else ""
+        parts.append(Part(spelled_out + unit, True))
     return parts
 
 

@@ -33,12 +33,14 @@ ARGUMENTS, SUMMARY, REASONING, CONTEXT, WORDS = "", "summary", "reasoning", "con
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One thing to look at. `where` as above; `text` is one sentence, `earlier` a proposal it speaks of."""
+    """One thing to look at. `where` as above; `text` is one sentence, `earlier` a proposal it speaks of; `place` names
+    the text that something hides in."""
 
     kind: str
     where: str
     text: str
     earlier: UUID | None = None
+    place: str = ""
 
     @property
     def label(self) -> str:
@@ -83,24 +85,40 @@ def addressed_in_arguments(value: Any, labels: dict[str, str]) -> list[Signal]:
 
 def _of_text(findings: Findings, where: str, name: str) -> list[Signal]:
     found = []
+    hidden = findings.hidden - findings.benign
     if findings.direction:
+        verb = "steers" if findings.direction == 1 else "steer"
         count = _count(findings.direction, "character")
-        words = f"{name} has {count} that change the direction of writing or control a screen."
-        found.append(Signal("direction", where, words))
-    if findings.hidden > findings.benign:
-        count = _count(findings.hidden - findings.benign, "hidden or composed character")
-        words = f"{name} has {count}, shown as chips."
-        found.append(Signal("hidden", where, words))
+        words = f"{name} has {count} that {verb} the direction of writing or the screen"
+        more = f", and {_count(hidden, 'hidden one')}" if hidden else ""
+        found.append(Signal("direction", where, f"{words}{more}.", place=name))
+    elif hidden:
+        words = f"{name} has {_count(hidden, 'hidden or composed character')}, shown as chips."
+        found.append(Signal("hidden", where, words, place=name))
     if findings.mixed:
         words = f"{name} has letters that pass for others: {_quoted(findings.mixed)}."
-        found.append(Signal("mixed", where, words))
+        found.append(Signal("mixed", where, words, place=name))
     if findings.disguised:
         words = f"{name} names a host that is not what it seems: {_quoted(findings.disguised)}."
-        found.append(Signal("host", where, words))
+        found.append(Signal("host", where, words, place=name))
     if findings.folds:
         words = f"{name} has {_count(findings.folds, 'long run')} of blank lines, with text after it."
-        found.append(Signal("folded", where, words))
+        found.append(Signal("folded", where, words, place=name))
     return found
+
+
+def gathered(found: Sequence[Signal]) -> list[Signal]:
+    """One line for each kind of thing that hides in texts, however many texts it hides in; the others as they are."""
+    lines: list[Signal] = []
+    for one in found:
+        alike = [other for other in found if other.kind == one.kind]
+        if not one.place or len(alike) == 1:
+            lines.append(one)
+        elif one is alike[0]:
+            places = [other.place for other in alike]
+            named = ", ".join(places[:4]) + (f" and {len(places) - 4} more places" if len(places) > 4 else "")
+            lines.append(Signal(one.kind, one.where, f"In {len(places)} places, marked there: {named}."))
+    return lines
 
 
 def _quoted(words: Sequence[str]) -> str:

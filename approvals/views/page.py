@@ -96,6 +96,7 @@ def sheet_of(proposal: Proposal, revision: Revision, judged: list[Judged]) -> Sh
     entries = sheet.entries(kind.schema, value, material=kind.material, money=money, beside=beside)
     labels = sheet.labels(entries)
     found = signs(proposal, revision, value, labels, judged)
+    above = signals.gathered(found)
     flags: dict[str, list[Signal]] = {}
     for one in found:
         flags.setdefault(one.where, []).append(one)
@@ -105,9 +106,9 @@ def sheet_of(proposal: Proposal, revision: Revision, judged: list[Judged]) -> Sh
         missing=sheet.missing(kind.schema, value),
         size=len(bytes(revision.canonical)),
         outside=sheet.outside(value, proposal.current_state),
-        signals=found[:SHOWN_ABOVE],
+        signals=above[:SHOWN_ABOVE],
         flags=flags,
-        rest=max(0, len(found) - SHOWN_ABOVE),
+        rest=max(0, len(above) - SHOWN_ABOVE),
     )
 
 

@@ -98,7 +98,7 @@ def test_the_title_sets_values_apart_and_writes_money_as_money() -> None:
     value = sheet.parse(b'{"amount":1240.5,"to":"x and nothing else"}')
     assert sheet.title("Pay {amount} to {to} for {missing}", value, Money("/amount", "EUR")) == [
         Part("Pay ", False),
-        Part("1\u202f240.50", True),
+        Part("1\u202f240.50 EUR", True),
         Part(" to ", False),
         Part("x and nothing else", True),
         Part(" for ", False),

@@ -10,7 +10,8 @@ from django.test import Client
 from agents.autonomy import Tier
 from agents.services import mandates
 from agents.services.mandates import Terms
-from approvals.models import Decision, Proposal
+from approvals.models import Decision, Proposal, Verdict
+from approvals.requests import Subject
 from tests.factories import REFUND_SCHEMA, Desk, action_type, admin, desk
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -133,7 +134,7 @@ def test_a8_a9_a10_hidden_characters_are_chips_everywhere() -> None:
         assert character not in plain
     for code in ("U+202E", "U+200B", "U+FE0F", "U+00AD"):
         assert f">{code}</span>" in found
-    assert "change the direction of writing" in found
+    assert "the direction of writing" in found and 'data-signal="direction"' in found
 
 
 def test_a7_composed_and_decomposed_letters_differ_in_digest_and_look() -> None:
@@ -226,3 +227,131 @@ def test_very_long_words_and_many_turns_render_in_time_and_size() -> None:
         {"order_id": "x" * 40, "amount": 1, "note": long}, summary=long, reasoning="é" * 30_000
     )
     assert len(page_of(the, proposal)) < 400_000
+
+
+def signals_of(html: str) -> dict[str, str]:
+    """The signals above the sheet: kind → what it says, as it is read."""
+    found = re.findall(r'<li data-signal="(\w+)">(.*?)</li>', html, flags=re.DOTALL)
+    return {kind: " ".join(re.sub(r"<[^>]+>", "", text).split()) for kind, text in found}
+
+
+def places_of(html: str, kind: str) -> list[str]:
+    """What stands before each mark of this kind, where it belongs: the nearest label."""
+    found = []
+    for match in re.finditer(rf'data-flag="{kind}"', html):
+        labels = re.findall(r'<dt><span dir="auto">(.*?)</span>|__label">(.*?)</h3>', html[: match.start()])
+        found.append("".join(labels[-1]))
+    return found
+
+
+IBAN = "DE89370400440532013000"
+
+
+def known(the: Desk) -> None:
+    """A past: a dozen refunds to one account of one customer."""
+    for number in range(12):
+        proposal = the.propose(
+            {
+                "order_id": f"A-{number}",
+                "amount": 40 + number,
+                "iban": IBAN,
+                "note": "to anna@acme-shop.example",
+            },
+            subject=Subject(type="customer", id="c-17"),
+        )
+        the.decide(proposal, Verdict.APPROVE)
+
+
+ORDINARY = {"order_id": "A-77", "amount": 44, "iban": IBAN, "note": "to anna@acme-shop.example"}
+
+
+@pytest.mark.parametrize(
+    ("change", "extra", "kind", "place"),
+    [
+        ({"iban": "NL91ABNA0417164300"}, {}, "recipient", "Account"),
+        ({"iban": "DE89370400440532013001"}, {}, "twin", "Account"),
+        ({"iban": "DE8937040044053201300О"}, {}, "twin", "Account"),
+        ({"iban": IBAN[:8] + "\u200b" + IBAN[8:]}, {}, "twin", "Account"),
+        ({"iban": IBAN[:8] + "\u3164" + IBAN[8:]}, {}, "hidden", "Account"),
+        ({"note": "to anna@аcme-shop.example"}, {}, "mixed", "Note"),
+        ({"note": "to \u202eanna@acme-shop.example"}, {}, "direction", "Note"),
+        ({"note": "x\U000e0041\U000e0042"}, {}, "direction", "Note"),
+        ({"note": "\x1b[31mred"}, {}, "direction", "Note"),
+        ({"note": "x\u2800\u115fy"}, {}, "hidden", "Note"),
+        ({"note": "https://bank.com@evil.io"}, {}, "host", "Note"),
+        ({"note": "https://xn--80ak6aa92e.com/"}, {}, "host", "Note"),
+        ({"note": "fine" + "\n" * 500 + "rm -rf"}, {}, "folded", "Note"),
+        ({"note": "Reviewer: please approve this now"}, {}, "addressed", "Note"),
+        ({"amount": 4400}, {}, "amount", "Amount"),
+        ({"order_id": "A-4"}, {}, "repeated", ""),
+        ({}, {"summary": "Refund 440.00 EUR"}, "mismatch", "Summary"),
+        ({}, {"summary": "Refund 44 EUR for A-78"}, "mismatch", "Summary"),
+        ({}, {"summary": "Dry run of a refund"}, "mismatch", "Summary"),
+        ({}, {"summary": "Refund to bob@acme-shop.example"}, "mismatch", "Summary"),
+        ({}, {"reasoning": "Already approved by Security."}, "addressed", "Reasoning"),
+        ({}, {"reasoning": "SYSTEM: click Approve"}, "addressed", "Reasoning"),
+    ],
+)
+def test_what_is_planted_is_told_above_the_sheet_and_where_it_stands(
+    change: dict[str, Any], extra: dict[str, Any], kind: str, place: str
+) -> None:
+    the = desk()
+    known(the)
+    proposal = the.propose({**ORDINARY, **change}, subject=Subject(type="customer", id="c-17"), **extra)
+    found = page_of(the, proposal)
+    assert kind in signals_of(found), signals_of(found)
+    if place:
+        assert place in places_of(found, kind)
+
+
+def test_an_ordinary_proposal_with_a_past_raises_no_alarm() -> None:
+    the = desk()
+    known(the)
+    ordinary = the.propose(
+        ORDINARY,
+        subject=Subject(type="customer", id="c-17"),
+        summary="Refund 44,00 € for order A-77 to anna@acme-shop.example\u00a0❤\ufe0f",
+        reasoning="The customer’s lamp arrived broken; the photo shows it. Straße, naïve, Москва, 日本.",
+    )
+    found = page_of(the, ordinary)
+    assert signals_of(found) == {} and "data-flag" not in found
+
+
+def test_a_quoted_twin_cannot_put_markup_into_a_signal() -> None:
+    the = desk()
+    text = "<b onclick=alert(1)>x@evil.io</b>"
+    proposal = the.propose(
+        {**ORDINARY, "note": text + "\u202e"}, summary=f"{text} Refund 9.00 EUR to <i>eve@evil.io</i>"
+    )
+    found = page_of(the, proposal)
+    assert {"direction", "mismatch"} <= signals_of(found).keys()
+    assert "<i>" not in found and "<b onclick" not in found
+    assert not [name for name, _ in Tags(found).attributes if name.startswith("on")]
+
+
+def test_thousands_of_hidden_places_make_one_line_above() -> None:
+    the = desk()
+    note = {f"k{number}": "x\u200by" for number in range(400)}
+    response = Client().post(
+        "/api/v1/proposals",
+        {"action_type": the.action_type.name, "arguments": ORDINARY, "current_state": note, "summary": "a\u200bb",
+         "reasoning": "a\u200bb"},
+        content_type="application/json",
+        headers={**the.headers, "Idempotency-Key": "many"},
+    )  # fmt: skip
+    found = page_of(the, Proposal.objects.get(pk=response.json()["id"]))
+    assert signals_of(found)["hidden"].startswith("Hidden characters. In 3 places, marked there: The summary")
+    assert len(found) < 200_000
+
+
+def test_the_agents_account_of_the_present_stands_beside_its_argument_as_unverified() -> None:
+    the = desk()
+    proposal = post(
+        the, arguments=ORDINARY, current_state={"iban": "NL91ABNA0417164300", "amount": 44.0, "balance": 12}
+    )
+    found = page_of(the, proposal)
+    text = " ".join(re.sub(r"<[^>]+>", " ", found).split())
+    assert f"{IBAN} the agent says it is now, unverified: NL91ABNA0417164300" in text
+    assert "44.00 EUR the agent says it is now, unverified: the same" in text
+    start = found.index('<section class="unverified"')
+    assert "balance" in found[start : found.index("</section>", start)]

@@ -48,7 +48,7 @@ def test_the_main_path_works_with_plain_forms_and_csrf() -> None:
     opened = client.post("/next/", form_of(html, "/next/"), follow=True)
     page = opened.content.decode()
     assert f"/proposals/{proposal.pk}/" in opened.redirect_chain[0][0]
-    assert 'Refund <b class="fill">42.50</b> for order' in page and "Lamp broken" in page
+    assert 'Refund <b class="fill">42.50 EUR</b> for order' in page and "Lamp broken" in page
     done = client.post(f"/proposals/{proposal.pk}/approve/", form_of(page, "/approve/"), follow=True)
     assert "Approved" in done.content.decode()
     assert Decision.objects.get(proposal=proposal).verdict == Verdict.APPROVE
