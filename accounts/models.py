@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
+import structlog
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import Group, PermissionsMixin
 from django.db import models
@@ -14,6 +15,8 @@ from django.utils.functional import cached_property
 from accounts import working_time
 from accounts.working_time import Hours
 from audit.events import Actor
+
+log = structlog.get_logger(__name__)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -93,8 +96,15 @@ class Calendar(models.Model):
 
     @cached_property
     def hours(self) -> Hours:
-        """What is stored, ready to reckon with; read once per loaded row."""
-        return working_time.read(time_zone=self.time_zone, week=self.week, holidays=self.holidays)
+        """What is stored, ready to reckon with; read once per loaded row.
+
+        A zone that this machine has no data of is read as UTC, and said in the log: due times some hours off are
+        better than refusing every proposal of the queue."""
+        zone = self.time_zone
+        if not working_time.is_zone(zone):
+            log.error("time_zone_unknown", calendar=self.name, time_zone=zone)
+            zone = "UTC"
+        return working_time.read(time_zone=zone, week=self.week, holidays=self.holidays)
 
 
 class AbsenceQuerySet(models.QuerySet["Absence"]):

@@ -1,6 +1,6 @@
 """When a proposal is due, expires, and calls for attention: by priority, by calendar, by the queue's chain."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -101,6 +101,13 @@ def test_handing_on_gives_no_more_time() -> None:
     assert (proposal.due_at, proposal.expires_at) == (at("2026-11-24 11:00"), expires)
     deadlines.hand_on(proposal, made(due_minutes=5), at=at("2026-11-24 10:40"))
     assert (proposal.due_at, proposal.queued_at) == (at("2026-11-24 10:45"), at("2026-11-24 10:40"))
+
+
+def test_a_zone_the_machine_does_not_know_is_read_as_utc() -> None:
+    calendar = Calendar(name="Moved", time_zone="Europe/Atlantis", week=WEEK)
+    one = made(calendar=calendar, due_minutes=60)
+    start = datetime(2026, 11, 24, 16, 30, tzinfo=UTC)
+    assert deadlines.due_at(one, Priority.NORMAL, start) == datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 
 
 @pytest.mark.django_db
