@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
+from typing import Any
 from urllib.parse import urlencode
 
 from agents.autonomy import Tier
@@ -117,9 +118,9 @@ def query(filters: Filters) -> str:
 
 def without(filters: Filters, name: str, value: str = "") -> Filters:
     """The filters less this one; of several values only `value` goes."""
-    if name in MANY:
-        return replace(filters, **{name: tuple(one for one in getattr(filters, name) if one != value)})
-    return replace(filters, **{name: getattr(Filters(), name)})
+    present = getattr(filters, name)
+    left: Any = tuple(one for one in present if one != value) if name in MANY else getattr(Filters(), name)
+    return replace(filters, **{name: left})
 
 
 def _pairs(filters: Filters) -> list[tuple[str, str]]:

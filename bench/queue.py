@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from bench import stage
 
@@ -130,7 +131,7 @@ def _verdict(one: Measured, page: float) -> bool:
 
 
 def fill(
-    template: object, queues: list[int], agents: list[int], stored: int, size: int, waiting: int
+    template: UUID, queues: list[int], agents: list[int], stored: int, size: int, waiting: int
 ) -> None:
     """Copy one proposal until `size` are stored and `waiting` of them wait in the queues. The first agent has one in
     a thousand of them."""

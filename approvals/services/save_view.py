@@ -2,9 +2,8 @@
 
 from django.db import transaction
 
-from accounts.exceptions import NotFound
+from accounts.exceptions import Invalid, NotFound
 from accounts.models import User
-from approvals.exceptions import Invalid
 from approvals.models import SavedView
 
 MOST = 40
