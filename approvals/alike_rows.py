@@ -16,7 +16,7 @@ from accounts.models import User
 from approvals import alike, permissions, record, several, sheet
 from approvals.alike import Group, Item
 from approvals.models import HeldBallot, Proposal, Queue, Revision, Vote
-from approvals.sheet import Entry, Money
+from approvals.sheet import Beside, Entry, Money
 from approvals.states import State
 
 CANDIDATES = 500
@@ -164,10 +164,11 @@ def _revisions(proposals: dict[UUID, Proposal]) -> dict[UUID, Revision]:
     return {revision.proposal_id: revision for revision in current}
 
 
-def _sheet(proposal: Proposal, revision: Revision) -> list[Entry]:
+def _sheet(proposal: Proposal, revision: Revision, *, beside: Beside | None = None) -> list[Entry]:
     kind = proposal.action_type
     money = Money(kind.amount_pointer, proposal.currency or kind.currency)
-    return sheet.entries(kind.schema, sheet.parse(revision.canonical), material=kind.material, money=money)
+    value = sheet.parse(revision.canonical)
+    return sheet.entries(kind.schema, value, material=kind.material, money=money, beside=beside)
 
 
 def table(queue: Queue, group: Group, ids: Sequence[UUID], viewer: User) -> Table | None:
@@ -182,7 +183,10 @@ def table(queue: Queue, group: Group, ids: Sequence[UUID], viewer: User) -> Tabl
     if not proposals:
         return None
     first = proposals[0]
-    sheets = {one.pk: alike.leaves(_sheet(one, revisions[one.pk])) for one in proposals}
+    sheets = {
+        one.pk: alike.leaves(_sheet(one, revisions[one.pk], beside=Beside(one.current_state)))
+        for one in proposals
+    }
     known = sheets[first.pk]
     order = [pointer for pointer in known if pointer in set(group.differing)]
     columns = sorted(
