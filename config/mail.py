@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from config.problem import Problem
 
-class MailProblem(ValueError):
+
+class MailProblem(Problem):
     """A setting that cannot be right; the text names the variable and never a password."""
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from config import environment
+from config import environment, mail
 from config.embedded import Layout
 from config.problem import Problem
 
@@ -171,7 +171,21 @@ def broker(installation: Installation) -> str:
     return f"Redis {version} at {where}"
 
 
-BEFORE_LOCK: tuple[Callable[[Installation], str], ...] = (python, packages, data_directory, room)
+def outgoing_mail(installation: Installation) -> str:
+    """What the variables say; a mail server that is away keeps nothing from starting."""
+    found = mail.from_environment(os.environ, public_url=installation.address)
+    if not found.is_set_up:
+        return f"E-mail is not set up (EMAIL_URL); messages go to files in {installation.var / 'mail'}"
+    return f"E-mail by {found.host}:{found.port} from {found.sender}"
+
+
+BEFORE_LOCK: tuple[Callable[[Installation], str], ...] = (
+    python,
+    packages,
+    data_directory,
+    room,
+    outgoing_mail,
+)
 SERVERS: tuple[Callable[[Installation], str], ...] = (database, broker)
 EVERYTHING = (*BEFORE_LOCK, supervisor, port, *SERVERS)
 
