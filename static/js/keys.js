@@ -7,7 +7,6 @@
 
   const way = document.body.dataset.keys || "on";
   const chosen = document.body.dataset.keyMap ? JSON.parse(document.body.dataset.keyMap) : null;
-  if (way !== "off") document.documentElement.classList.add("has-keys");
 
   const writable = (element) => element.closest("input:not([type=checkbox], [type=radio], [type=button], [type=submit]), select, textarea, [contenteditable]");
 

@@ -249,7 +249,7 @@ def test_who_is_away_is_named_with_his_stand_in_before_he_gets_it(chrome: Browse
     page = signed_in(chrome, url, the.reviewer, java_script_enabled=False).new_page()
     page.goto(f"/proposals/{proposal.pk}/")
     page.locator("summary", has_text="Give").click()
-    page.get_by_label("Colleague").select_option(str(the.second.pk))
+    page.get_by_label("Colleague", exact=True).select_option(str(the.second.pk))
     page.get_by_role("button", name="Give it").click()
     expect(page.locator(".field__error")).to_contain_text("or choose Stella Stand")
     assert Proposal.objects.get().assigned_to is None
