@@ -1,4 +1,4 @@
-"""What is typed about being away. Times are read in the zone that the view has put in force."""
+"""What is typed about being away. Times are read in the zone that is in force for the reader."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""Being away: everybody's own page, and all absences for admins and auditors."""
+"""Being away: everybody's own page, and all absences for admins and auditors.
 
-from zoneinfo import ZoneInfo
+Times are read and shown in the zone that the middleware has put in force for the reader."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -9,32 +9,30 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from accounts import permissions, selectors, working_time
+from accounts import permissions, selectors
 from accounts.forms_time import AbsenceForm
 from accounts.http import person as me
-from accounts.models import User
 from accounts.services import absences
 
 
 @login_required
 def absence(request: HttpRequest) -> HttpResponse:
     """My absences, and for whom I stand in."""
-    with timezone.override(_zone(me(request))):
-        form = AbsenceForm(request.POST or None, me=me(request))
-        if request.method == "POST" and form.is_valid():
-            absences.enter(**form.absence(), actor=me(request))
-            messages.success(request, "Your absence is written down.")
-            return redirect("accounts:absence")
-        own = selectors.absences_of(me(request))
-        context = {
-            "form": form,
-            "coming": [one for one in own if one.ends_at > timezone.now()],
-            "past": [one for one in own if one.ends_at <= timezone.now()][:5],
-            "standing_in": selectors.stood_in_for(me(request)),
-            "now": timezone.now(),
-            "zone": timezone.get_current_timezone_name(),
-        }
-        return render(request, "accounts/absence.html", context, status=422 if form.errors else 200)
+    form = AbsenceForm(request.POST or None, me=me(request))
+    if request.method == "POST" and form.is_valid():
+        absences.enter(**form.absence(), actor=me(request))
+        messages.success(request, "Your absence is written down.")
+        return redirect("accounts:absence")
+    own = selectors.absences_of(me(request))
+    context = {
+        "form": form,
+        "coming": [one for one in own if one.ends_at > timezone.now()],
+        "past": [one for one in own if one.ends_at <= timezone.now()][:5],
+        "standing_in": selectors.stood_in_for(me(request)),
+        "now": timezone.now(),
+        "zone": timezone.get_current_timezone_name(),
+    }
+    return render(request, "accounts/absence.html", context, status=422 if form.errors else 200)
 
 
 @login_required
@@ -44,20 +42,19 @@ def absence_list(request: HttpRequest) -> HttpResponse:
     may_edit = me(request).is_superuser
     if request.method == "POST":
         permissions.check_is_admin(me(request))
-    with timezone.override(_zone(me(request))):
-        form = AbsenceForm(request.POST or None, me=me(request), for_others=True) if may_edit else None
-        if form is not None and request.method == "POST" and form.is_valid():
-            made = absences.enter(**form.absence(), actor=me(request))
-            messages.success(request, f"The absence of {made.person} is written down.")
-            return redirect("accounts:absence_list")
-        context = {
-            "form": form,
-            "absences": selectors.coming_absences(),
-            "now": timezone.now(),
-            "zone": timezone.get_current_timezone_name(),
-        }
-        status = 422 if form is not None and form.errors else 200
-        return render(request, "accounts/absences.html", context, status=status)
+    form = AbsenceForm(request.POST or None, me=me(request), for_others=True) if may_edit else None
+    if form is not None and request.method == "POST" and form.is_valid():
+        made = absences.enter(**form.absence(), actor=me(request))
+        messages.success(request, f"The absence of {made.person} is written down.")
+        return redirect("accounts:absence_list")
+    context = {
+        "form": form,
+        "absences": selectors.coming_absences(),
+        "now": timezone.now(),
+        "zone": timezone.get_current_timezone_name(),
+    }
+    status = 422 if form is not None and form.errors else 200
+    return render(request, "accounts/absences.html", context, status=status)
 
 
 @login_required
@@ -67,8 +64,3 @@ def absence_end(request: HttpRequest, absence_id: int) -> HttpResponse:
     ended = absences.end(absence_id=absence_id, actor=me(request))
     messages.success(request, "The absence has ended.")
     return redirect("accounts:absence" if ended.person_id == me(request).pk else "accounts:absence_list")
-
-
-def _zone(user: User) -> ZoneInfo:
-    """The zone in which this person reads and types times."""
-    return ZoneInfo(user.time_zone if working_time.is_zone(user.time_zone) else "UTC")

@@ -2,11 +2,12 @@
 
 import re
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib.auth.models import Group
+from django.utils import timezone
 
+from accounts.forms import time_zones
 from accounts.models import Calendar
 from accounts.services import calendars
 from accounts.services.calendars import CalendarDefinition
@@ -91,7 +92,7 @@ class CalendarForm(forms.Form):
         team, zone = self.fields["team"], self.fields["time_zone"]
         assert isinstance(team, forms.ModelChoiceField) and isinstance(zone, forms.ChoiceField)
         team.queryset = Group.objects.order_by("name")
-        zone.choices = [(name, name) for name in sorted(available_timezones() | {now.time_zone})]
+        zone.choices = _zones(now.time_zone)
 
     @property
     def days(self) -> list[Any]:
@@ -119,6 +120,15 @@ class CalendarForm(forms.Form):
         return not self.errors
 
 
+def _zones(present: str) -> list[tuple[str, Any]]:
+    """Every zone of this machine by region, and the present one, which may be known by another name."""
+    found = time_zones()[1:]
+    named = {value for value, group in found if isinstance(group, str)}
+    named |= {value for _, group in found if not isinstance(group, str) for value, _ in group}
+    return found if present in named else [(present, present), *found]
+
+
 def _office() -> CalendarDefinition:
     hours = [_OFFICE.split("-")]
-    return CalendarDefinition(name="", week=dict.fromkeys(DAYS[:5], hours))
+    zone = timezone.get_current_timezone_name()
+    return CalendarDefinition(name="", time_zone=zone, week=dict.fromkeys(DAYS[:5], hours))

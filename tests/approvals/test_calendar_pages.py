@@ -7,6 +7,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 
 from accounts.models import Calendar, User
+from accounts.services.calendars import CalendarDefinition
 from accounts.working_time import DAYS
 from approvals.services import set_up
 from approvals.views.calendars import week_of
@@ -56,6 +57,17 @@ def test_an_admin_adds_a_calendar_and_changes_it() -> None:
         ("Saturday", ["22:00-24:00"]),
     ]
     assert AuditEvent.objects.filter(kind="calendar.saved").count() == 2
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", "US/Pacific"])
+def test_the_zone_in_force_is_offered_once_and_chosen(zone: str) -> None:
+    week = {"mon": [["09:00", "17:00"]]}
+    saved = set_up.save_calendar(
+        definition=CalendarDefinition(name="Here", time_zone=zone, week=week), actor=admin()
+    )
+    page = signed_in(admin()).get(f"/setup/calendars/{saved.pk}/").content.decode()
+    assert page.count(f'value="{zone}"') == 1
+    assert f'value="{zone}" selected' in page
 
 
 def test_saving_what_is_there_changes_nothing() -> None:

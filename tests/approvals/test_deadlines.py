@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from accounts.models import Calendar
 from accounts.services.calendars import CalendarDefinition
@@ -84,6 +86,37 @@ def test_no_reminder_where_it_is_off_or_would_come_at_once(remind: int) -> None:
     assert deadlines.calls(one, since=start, due=at("2026-11-24 12:00")) == [
         Call(at("2026-11-24 12:00"), "overdue")
     ]
+
+
+@given(
+    st.lists(st.integers(1, 3000), max_size=5, unique=True),
+    st.integers(0, 400),
+    st.integers(1, 2000),
+    st.booleans(),
+    st.lists(st.integers(1, 4000), max_size=12),
+)
+def test_however_late_or_often_the_clock_ticks_every_call_comes_once(
+    after: list[int], remind: int, due_minutes: int, by_clock: bool, ticks: list[int]
+) -> None:
+    """What a run attends to is what lies between the run before and itself; `attention_at` misses none of it."""
+    chain = [{"after": minutes, "team": "T"} for minutes in sorted(after)]
+    extra: dict[str, Any] = {"calendar": None} if by_clock else {}
+    one = made(remind_minutes=remind, due_minutes=due_minutes, escalation=chain, **extra)
+    since = at("2026-11-27 15:30")
+    due = deadlines.due_at(one, Priority.NORMAL, since)
+    calls = deadlines.calls(one, since=since, due=due)
+    attended, attention, done = since, deadlines.attention_at(one, since=since, due=due), []
+    for moment in [
+        *(since + timedelta(minutes=number * 7) for number in sorted(ticks)),
+        at("2027-06-01 00:00"),
+    ]:
+        if attention is None or attention > moment:
+            assert not [call for call in calls if attended < call.at <= moment], "nothing was missed"
+            continue
+        done += [call for call in calls if attended < call.at <= moment]
+        attended = moment
+        attention = deadlines.attention_at(one, since=since, due=due, attended=moment)
+    assert done == calls
 
 
 def test_what_was_overdue_before_is_not_overdue_again() -> None:
