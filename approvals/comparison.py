@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from statistics import median
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,8 @@ from approvals.signals import Signal
 
 FEWEST_AMOUNTS = 8
 """Below so many earlier amounts nothing is customary yet."""
+MOST_LEAVES = 400
+"""So many texts and numbers of each proposal are compared: a list of thousands is read by nobody line by line."""
 FEWEST_FIXED = 10
 """So many earlier values of a field have to be known before a new one is worth a word."""
 SHORTEST = 5
@@ -82,8 +85,8 @@ def signals(present: Present, approved: Sequence[Earlier]) -> list[Signal]:
     """Everything worth a word, the gravest first."""
     if not approved:
         return []
-    now = list(leaves(present.arguments))
-    past = [(one, list(leaves(one.arguments))) for one in approved]
+    now = list(islice(leaves(present.arguments), MOST_LEAVES))
+    past = [(one, list(islice(leaves(one.arguments), MOST_LEAVES))) for one in approved]
     known: dict[str, Counter[str]] = defaultdict(Counter)
     for _, found in past:
         for leaf in found:
@@ -112,8 +115,11 @@ def leaves(value: Any, pointer: str = "", general: str = "", scope: str = "") ->
 
 def _twins(present: Present, now: Sequence[Leaf], known: Mapping[str, Counter[str]]) -> list[Signal]:
     found = []
+    prepared: dict[str, lookalikes.Known] = {}
     for leaf in now:
-        twin = lookalikes.twin(leaf.text, known.get(leaf.general, ()))
+        if leaf.general not in prepared:
+            prepared[leaf.general] = lookalikes.Known(known.get(leaf.general, ()))
+        twin = prepared[leaf.general].twin(leaf.text)
         if twin is not None:
             words = (
                 f"{_name(present, leaf)} looks like “{twin.known}”, which was approved before, "
@@ -165,6 +171,7 @@ def _changed(
                 for party in parties.get(leaf.scope) or parties.get("", {}):
                     used[party, leaf.general][leaf.text] += 1
     here = _parties(present.subject, now)
+    stays = _staying(used)
     changed = []
     for leaf in now:
         if not is_recipient(leaf):
@@ -176,7 +183,7 @@ def _changed(
         if not histories:
             continue
         history, who = max(histories, key=lambda pair: pair[0].total())
-        if any(lookalikes.same(leaf.text, text) for text in history) or not _stays(used, leaf.general):
+        if any(lookalikes.same(leaf.text, text) for text in history) or not stays.get(leaf.general, True):
             continue
         if len(history) > 3 and history.most_common(1)[0][1] < 3:
             continue  # it is another one each time: nothing has changed
@@ -189,13 +196,16 @@ def _changed(
     return changed
 
 
-def _stays(used: Mapping[tuple[_Party, str], Counter[str]], general: str) -> bool:
-    """Whether a field as a rule stays the same for one party. Where it changes by design (a new address in a change of
+def _staying(used: Mapping[tuple[_Party, str], Counter[str]]) -> dict[str, bool]:
+    """Which fields as a rule stay the same for one party. Where one changes by design (a new address in a change of
     address, an attachment), a change is no news."""
-    several = [
-        len(values) == 1 for (_, field_), values in used.items() if field_ == general and values.total() > 1
-    ]
-    return len(several) < FEWEST_PARTIES or 2 * sum(several) >= len(several)
+    several: dict[str, list[bool]] = defaultdict(list)
+    for (_, general), values in used.items():
+        if values.total() > 1:
+            several[general].append(len(values) == 1)
+    return {
+        general: len(each) < FEWEST_PARTIES or 2 * sum(each) >= len(each) for general, each in several.items()
+    }
 
 
 def _new(present: Present, now: Sequence[Leaf], known: Mapping[str, Counter[str]]) -> list[Signal]:

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 _LETTERS = {
     # Cyrillic
@@ -26,6 +27,8 @@ _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
 LONGEST = 200
 """Longer texts are prose, not names: they have no twins."""
+MOST, NEAR = 2000, 400
+"""So many known values are compared by their look, so many addresses and accounts letter by letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +62,36 @@ def plain(text: str) -> str:
     return text.replace(" ", "").lower() if text.isascii() else text
 
 
-def twin(value: str, known: Iterable[str]) -> Twin | None:
-    """The known value this one passes for without being it, or None. One that is known itself passes for nothing."""
-    candidates = [one for one in known if one and len(one) <= LONGEST]
-    if not value or len(value) > LONGEST or any(same(value, one) for one in candidates):
-        return None
-    shape = skeleton(value)
-    for one in candidates:
-        if shape and skeleton(one) == shape:
+class Known:
+    """The values of one field, prepared so that each look-up costs the same however many there are."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        candidates = [one for one in islice(values, MOST) if one and len(one) <= LONGEST]
+        self.plain = {plain(one) for one in candidates}
+        self.skeletons: dict[str, str] = {}
+        for one in candidates:
+            self.skeletons.setdefault(skeleton(one), one)
+        self.addresses = [one for one in candidates if "@" in one or _IBAN.fullmatch(plain(one).upper())][
+            :NEAR
+        ]
+
+    def twin(self, value: str) -> Twin | None:
+        """The known value this one passes for without being it, or None. One that is known passes for nothing."""
+        if not value or len(value) > LONGEST or plain(value) in self.plain:
+            return None
+        shape = skeleton(value)
+        if shape and shape in self.skeletons:
+            one = self.skeletons[shape]
             return Twin(one, _difference(value, one))
-    for one in candidates:
-        if why := _nearly(value, one):
-            return Twin(one, why)
-    return None
+        for one in self.addresses:
+            if why := _nearly(value, one):
+                return Twin(one, why)
+        return None
+
+
+def twin(value: str, known: Iterable[str]) -> Twin | None:
+    """As `Known.twin`, for a single look-up."""
+    return Known(known).twin(value)
 
 
 def _difference(value: str, known: str) -> str:

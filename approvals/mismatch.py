@@ -19,7 +19,7 @@ _ACTING = (
     r"disable|enable|close|drop|purge|erase|wipe|reset|invite|share|post|publish|move|exchange|return|schedule|issue|"
     r"replace|credit|reimburse|compensate|buy|purchase|release|settle|set|assign|charge|block|unlock|extend|write"
 )
-_LOOKING_RE = re.compile(rf"\b(?:{_LOOKING})(?:s|ing|ed)?\b", re.IGNORECASE)
+_LOOKING_RE = re.compile(rf"(?<!\bof )(?<!\bthe )\b(?:{_LOOKING})(?:s|ing|ed)?\b", re.IGNORECASE)
 _ACTING_RE = re.compile(rf"\b(?:{_ACTING})(?:s|es|ing|d|ed|ment|al|ation)?\b", re.IGNORECASE)
 _NOTHING_RE = re.compile(
     r"\b(?:dry[ -]?run|test[ -]?run|simulat(?:e|es|ed|ion)|only a test|no changes? (?:is|are|will be)|"
