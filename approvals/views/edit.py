@@ -7,21 +7,21 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.http import person
 from accounts.models import User
-from approvals import edit_preview, edit_rows, permissions, selectors
+from approvals import edit_preview, edit_rows, selectors
 from approvals.edit_form import EditForm
 from approvals.edit_preview import Preview
 from approvals.forms import opened, opened_at
 from approvals.models import Proposal, Revision, Verdict
-from approvals.services.decide import Ballot, Decided, decide
+from approvals.services.decide import Ballot, decide
 from approvals.sheet import Money
-from approvals.views import page
+from approvals.views import onwards, page
 from approvals.views.telling import tell
 
 
@@ -45,7 +45,7 @@ def proposal_edit(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
         ballot = _ballot(request, form, opened_at(request.POST.get("opened", ""), found, me))
         decided = decide(proposal_id=proposal_id, reviewer=me, ballot=ballot)
         tell(request, decided)
-        return _after_edit(me, decided)
+        return onwards.after_vote(request, decided)
     context = {
         **_page(request, me, found, revision, form),
         "closed": closed,
@@ -121,13 +121,6 @@ def _page(
             "opened": request.POST.get("opened") or opened(proposal, me),
         },
     }
-
-
-def _after_edit(editor: User, decided: Decided) -> HttpResponse:
-    """The proposal, or the editor's queues where the policy has sent it out of his sight."""
-    if permissions.can_see(editor, decided.proposal):
-        return redirect("approvals:proposal", proposal_id=decided.proposal.pk)
-    return redirect("approvals:queue_list")
 
 
 def _ballot(request: HttpRequest, form: EditForm, since: datetime | None) -> Ballot:

@@ -1,5 +1,6 @@
 """Skip, assign, escalate, comment, claims and the undo bar over HTTP: plain forms, refusals, repeats."""
 
+import re
 from typing import Any
 
 import pytest
@@ -299,3 +300,16 @@ def test_a_decision_leads_on_only_where_that_was_chosen() -> None:
     assert rejected(second) == f"/proposals/{second.pk}/", "a double click stays with what it was about"
     assert rejected(third) == f"/proposals/{third.pk}/"
     assert "Nothing else is waiting for you." in client.get(f"/proposals/{third.pk}/").content.decode()
+
+
+def test_an_edit_leads_on_as_any_other_decision_does() -> None:
+    the = desk()
+    first, second = the.propose(priority="urgent"), the.propose()
+    the.reviewer.preferences = {"advance": True}
+    the.reviewer.save(update_fields=["preferences"])
+    client = signed_in(the.reviewer)
+    address = f"/proposals/{first.pk}/edit/"
+    html = client.get(address).content.decode()
+    form = dict(re.findall(r'<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"', html))
+    data = {**form, "v:/order_id": "A-1001", "v:/amount": "40", "v:/reason": '"late"'}
+    assert client.post(address, data).headers["Location"] == f"/proposals/{second.pk}/"
