@@ -22,6 +22,7 @@ LISTED = 50
 """So many notifications stand in one message; the rest is counted and waits in the page."""
 _BLANKS = re.compile(r"\s+")
 _DOTTED = re.compile(r"(?<=[^\W_])\.(?=[^\W\d_]{2,})")
+_SCHEMED = re.compile(r"(?i)(:)(?=[/\\])|\b(mailto|javascript|vbscript|data|file|tel|sms):(?=\S)|\b(www)\.")
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "*": "∗", "`": "ˋ", "~": "∼", "|": "¦"})
 
 
@@ -29,16 +30,26 @@ def plain(text: str) -> str:
     """One line in which every character can be seen: hidden ones as their code point, mixed scripts named, and
     addresses spelled so that no program makes a link of them."""
     line = "".join(_run(run) for run in runs(text))
-    return _BLANKS.sub(" ", _DOTTED.sub("[.]", line)).strip()
+    line = _SCHEMED.sub(_taken_apart, _DOTTED.sub("[.]", line))
+    return _BLANKS.sub(" ", line).strip()
+
+
+def _taken_apart(found: re.Match[str]) -> str:
+    return f"{found[0][:-1]}[{found[0][-1]}]"
 
 
 def _run(run: Run) -> str:
-    text = "".join(_piece(piece) for piece in run.pieces)
+    text = "".join(map(_piece, run.pieces))
+    if run.mark in ("url", "host", "scheme"):
+        text = text.replace(":", "[:]")
     if run.mark == "host":
         text = text.replace(".", "[.]")
-    elif run.mark in ("url", "scheme"):
-        text = text.replace(":", "[:]").replace("www.", "www[.]")
-    return f"{text} ({run.note})" if run.note else text
+    if not run.note:
+        return text
+    note = "".join(
+        _piece(piece) for part in runs(run.note) for piece in part.pieces
+    )  # it repeats what was written
+    return f"{text} ({note})"
 
 
 def _piece(piece: Piece) -> str:
@@ -55,7 +66,7 @@ def _piece(piece: Piece) -> str:
 
 def for_chat(text: str) -> str:
     """Words of others without what chat programs take for a mention, a link, an image or markup."""
-    without_links = plain(text).replace("](", "] (").replace("@", "(at)")
+    without_links = plain(text).replace("@", "[at]").replace("](", "] (")
     return without_links.translate(_MARKUP)
 
 
