@@ -524,6 +524,11 @@ def test_deciding_by_touch_on_a_phone(chrome: Browser, url: str) -> None:
         .filter(([, box]) => box.height < 44 || box.width < 44)
         .map(([words, box]) => `${words} ${box.width}×${box.height}`)""")
     assert small == []
+    page.get_by_role("button", name="Write it").focus()
+    written = page.get_by_role("button", name="Write it").bounding_box()
+    assert written is not None and written["y"] + written["height"] <= desk_bar["y"], (
+        "focus is not under the bar"
+    )
     page.locator("summary", has_text="Reject").tap()
     page.get_by_label("Reason", exact=True).select_option("not_allowed")
     page.get_by_role("button", name="Reject", exact=True).tap()
