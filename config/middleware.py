@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import lru_cache
+from urllib.parse import unquote
 from uuid import uuid4
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -80,7 +81,7 @@ def zone_of(request: HttpRequest) -> ZoneInfo:
     chosen = ""
     if settings.SESSION_COOKIE_NAME in request.COOKIES:
         chosen = str(getattr(getattr(request, "user", None), "time_zone", ""))
-    for name in (chosen if chosen != "UTC" else "", request.COOKIES.get(ZONE_COOKIE, "")):
+    for name in (chosen if chosen != "UTC" else "", unquote(request.COOKIES.get(ZONE_COOKIE, ""))):
         if name and name in _zones():
             return ZoneInfo(name)
     return ZoneInfo("UTC")

@@ -234,6 +234,7 @@ def test_the_print_has_everything_and_nothing_to_press() -> None:
     [
         ("UTC", "", "UTC"),
         ("UTC", "America/New_York", "America/New_York"),
+        ("UTC", "Europe%2FVienna", "Europe/Vienna"),
         ("Europe/Vienna", "America/New_York", "Europe/Vienna"),
         ("UTC", "../../etc/passwd", "UTC"),
         ("UTC", "Europe/Atlantis", "UTC"),
