@@ -311,7 +311,7 @@ class EditForm:
         except Unreadable as error:
             self._fault(node, str(error))
             return ABSENT
-        return text
+        return edit_values.with_line_ends_of(before, text)
 
     # Errors
 

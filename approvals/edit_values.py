@@ -5,14 +5,17 @@ whether a control still holds what it showed."""
 
 import json
 import re
+from collections import Counter
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
+from difflib import SequenceMatcher
 from typing import Any
 
 from agents import strict_json
 from approvals import edit_schema
 from approvals.edit_schema import ABSENT
 
+_MOST_LINE_PAIRS = 1_000_000
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z", re.ASCII)
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?\Z", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
@@ -58,6 +61,23 @@ def _lines(text: str) -> str:
 def typed(text: str) -> str:
     """Text as it was typed: line ends are LF, whatever the form made of them."""
     return _lines(text)
+
+
+def with_line_ends_of(before: Any, text: str) -> str:
+    """Typed text with the line ends the agent's had: lines that stayed keep theirs, new ones get the usual one."""
+    if not isinstance(before, str) or "\r" not in before:
+        return text
+    old = re.findall(r"([^\r\n]*)(\r\n|\r|\n|\Z)", before)
+    lines = text.split("\n")
+    usual = Counter(end for _, end in old if end).most_common(1)[0][0]
+    ends = [usual] * len(lines)
+    if len(old) * len(lines) <= _MOST_LINE_PAIRS:
+        matcher = SequenceMatcher(None, [line for line, _ in old], lines, autojunk=False)
+        for was, now, length in matcher.get_matching_blocks():
+            for step in range(length):
+                ends[now + step] = old[was + step][1] or usual
+    ends[-1] = ""
+    return "".join(line + end for line, end in zip(lines, ends, strict=True))
 
 
 def number(text: str) -> Any:

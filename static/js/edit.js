@@ -43,6 +43,9 @@
     field.classList.toggle("field--changed", changed);
     const undo = field.querySelector("button[name=undo]");
     if (undo) undo.hidden = !changed;
+    const reads = field.querySelector(".field__reads");
+    const one = control(field);
+    if (reads && one) reads.hidden = lines(one.value) !== lines(one.defaultValue);
   }
 
   function touched(event) {

@@ -378,6 +378,20 @@ def test_the_schema_is_explained_beside_the_field() -> None:
     assert node.bounds == ["a whole number", "at least 1", "in steps of 5", "usually 10", "for example 5, 15"]
 
 
+@pytest.mark.parametrize(
+    ("agents", "typed", "becomes"),
+    [
+        ("one\r\ntwo\r\nthree", "one\r\nTWO\r\nthree", "one\r\nTWO\r\nthree"),
+        ("one\rtwo\r\nthree\n", "one\r\ntwo\r\nnew\r\nthree\r\n", "one\rtwo\r\nnew\rthree\n"),
+        ("one\r\ntwo", "one\r\ntwo\r\nthree", "one\r\ntwo\r\nthree"),
+        ("one\r\ntwo", "one", "one"),
+        ("one\ntwo", "one\r\ntwo!", "one\ntwo!"),
+    ],
+)
+def test_an_edited_text_keeps_the_line_ends_it_had(agents: str, typed: str, becomes: str) -> None:
+    assert form_of({"words": agents}, {"v__words": typed}).arguments == {"words": becomes}
+
+
 # Rows keep what they were
 
 
