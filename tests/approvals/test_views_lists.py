@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agents.autonomy import Tier
-from approvals import lists
+from approvals import lists, words
 from approvals.models import Proposal, Verdict
 from approvals.requests import Subject
 from approvals.services import assign, claim, set_up
@@ -207,7 +207,7 @@ def test_words_find_summary_arguments_and_subject() -> None:
         subject=Subject(type="customer", id="c-17"),
     )
     client = signed_in(the.reviewer)
-    assert [(words, orders(client, urlencode({"q": words}))) for words, _ in WORDS] == WORDS
+    assert [(typed, orders(client, urlencode({"q": typed}))) for typed, _ in WORDS] == WORDS
 
 
 def test_words_look_into_the_revision_in_force_alone() -> None:
@@ -351,8 +351,22 @@ def test_a_page_ends_where_enough_was_looked_through_and_says_so(monkeypatch: py
 def test_words_without_their_index_find_the_same(monkeypatch: pytest.MonkeyPatch, office: Office) -> None:
     with_index = orders(office.client, "q=refund b")
     monkeypatch.setattr("approvals.words.RARE", -1)
-    monkeypatch.setattr("approvals.words._FLOOR", 0)
     assert orders(office.client, "q=refund b") == with_index == ["B-2", "B-1"]
+
+
+def test_common_words_are_known_from_statistics() -> None:
+    the = desk()
+    for number in range(12):
+        the.propose({"order_id": f"A-{number}", "amount": 1, "note": f"unlike{number}"})
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE approvals_revision")
+    assert words.search("refund UNLIKE7 am 1").query == "'1':* & 'am':* & 'refund':* & 'unlike7':*"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words, "RARE", 5)
+        assert words.search("refund unlike7 am 1").rare == "'unlike7':*"
+        assert words.search("refu am").rare == ""
+    assert words.search("refund").rare == "'refund':*"
+    assert words.search("!?").is_empty
 
 
 def test_nobody_finds_what_lies_in_queues_of_others(office: Office) -> None:
@@ -452,7 +466,7 @@ def test_rows_say_what_a_reviewer_asks_first() -> None:
     proposal = the.propose({"order_id": "A-1", "amount": 1234.5})
     the.decide(proposal, Verdict.EDIT, arguments={"order_id": "A-1", "amount": 1234})
     html = signed_in(the.second).get("/proposals/").content.decode()
-    for words in (
+    for said in (
         the.agent.name,
         the.action_type.label,
         "rule two_eyes",
@@ -462,7 +476,7 @@ def test_rows_say_what_a_reviewer_asks_first() -> None:
         '<span class="line__currency">EUR</span>',
         the.queue.name,
     ):
-        assert words in html, words
+        assert said in html, said
 
 
 def test_what_is_being_decided_is_not_offered_as_waiting() -> None:
