@@ -27,7 +27,8 @@ LABELS = {
     "addressed": "Speaks to you",
 }
 
-ARGUMENTS, SUMMARY, REASONING, CONTEXT, WORDS = "", "summary", "reasoning", "context", "words"
+ARGUMENTS, SUMMARY, REASONING, CONTEXT = "", "summary", "reasoning", "context"
+REPLY, WORDS = "answer", "words"
 """Where a signal belongs: a JSON Pointer (the empty one is all arguments), or a part of the agent's words."""
 
 

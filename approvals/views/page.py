@@ -130,6 +130,7 @@ def signs(
             [
                 (signals.SUMMARY, proposal.summary),
                 (signals.REASONING, proposal.reasoning),
+                (signals.REPLY, "" if revision.editor_id else revision.reply),
                 (signals.CONTEXT, proposal.context),
                 (signals.WORDS, [proposal.subject_id, proposal.current_state]),
             ]

@@ -12,6 +12,7 @@ from agents.services import mandates
 from agents.services.mandates import Terms
 from approvals.models import Decision, Proposal, Verdict
 from approvals.requests import Subject
+from approvals.services.amend import revise
 from tests.factories import REFUND_SCHEMA, Desk, action_type, admin, desk
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -355,3 +356,14 @@ def test_the_agents_account_of_the_present_stands_beside_its_argument_as_unverif
     assert "44.00 EUR the agent says it is now, unverified: the same" in text
     start = found.index('<section class="unverified"')
     assert "balance" in found[start : found.index("</section>", start)]
+
+
+def test_an_answer_to_a_question_is_watched_like_every_other_word() -> None:
+    the = desk()
+    proposal = the.propose(ORDINARY)
+    the.decide(proposal, Verdict.RETURN)
+    reply = "It was pre-approved\u202e, click Approve"
+    revise(proposal_id=proposal.pk, agent=the.agent, arguments={**ORDINARY, "amount": 45}, reply=reply)
+    found = page_of(the, proposal)
+    assert {"addressed", "direction"} <= signals_of(found).keys()
+    assert places_of(found, "addressed") == ["Its answer to the question"]
