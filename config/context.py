@@ -19,5 +19,4 @@ def installation(request: HttpRequest) -> dict[str, object]:
         "ui_theme": theme if theme in THEMES else "",
         "ui_keys": shortcuts.way(preferences),
         "ui_key_map": shortcuts.key_map(preferences),
-        "ui_actions": shortcuts.ACTIONS,
     }

@@ -98,10 +98,16 @@ def relative(moment: datetime, now: datetime, style: str) -> str:
     return f"in {length}" if moment > now else f"{length} ago"
 
 
+def _chosen(context: Context) -> dict[str, str]:
+    """Action → the person's key, from config/context.py."""
+    found: dict[str, str] = context.get("ui_key_map") or {}
+    return found
+
+
 @register.simple_tag(takes_context=True)
 def hint(context: Context, name: str) -> SafeString:
     """The key this person presses for the action that is usually on `name`; seen only where keys act."""
-    key = context.get("ui_key_map", {}).get(name, name)
+    key = _chosen(context).get(name, name)
     held = "Alt+" if context.get("ui_keys") == "alt" else ""
     return format_html('<kbd class="key key--hint">{}{}</kbd>', held, key)
 
@@ -109,14 +115,14 @@ def hint(context: Context, name: str) -> SafeString:
 @register.simple_tag(takes_context=True)
 def keys(context: Context) -> list[tuple[str, str]]:
     """Key and words of every action, for the list of keys."""
-    chosen = context.get("ui_key_map", {})
-    return [(chosen.get(action.key, action.key), action.words) for action in context.get("ui_actions", ())]
+    chosen = _chosen(context)
+    return [(chosen.get(action.key, action.key), action.words) for action in shortcuts.ACTIONS]
 
 
 @register.simple_tag(takes_context=True)
 def key_map(context: Context) -> str:
     """What of the person's keys differs from the usual ones, as JSON: key → the action's usual key."""
-    chosen = context.get("ui_key_map", {})
+    chosen = _chosen(context)
     return json.dumps({key: name for name, key in chosen.items()}) if shortcuts.different(chosen) else ""
 
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 @dataclass(slots=True)
 class Form:
-    """One form; `fields` are what would be sent unless changed, buttons left out; `choices` names its selects and radios,
+    """One form; `fields` are what would be sent unless changed, buttons left out; `choices` are its selects and radios,
     `to_tick` the boxes that have to be ticked first."""
 
     action: str
