@@ -50,11 +50,13 @@ WHERE p.idempotency_key LIKE 'copy-%%' AND NOT EXISTS (SELECT FROM approvals_rev
 
 @dataclass
 class Measured:
-    """One thing measured at every size: (median seconds, queries)."""
+    """One thing measured at every size: (median seconds, queries). A search goes one of two ways, by how many rows
+    have its words, each with a number of queries of its own."""
 
     name: str
     call: Callable[[], object]
     has_ratio: bool = False
+    ways: int = 1
     figures: list[tuple[float, int]] = field(default_factory=list)
 
 
@@ -92,7 +94,7 @@ def measure() -> None:
         Measured("filter, 1 in 1,000", lambda: _get(client, f"/proposals/?agent={rare_agent}")),
         Measured("filter, nothing", lambda: _get(client, "/proposals/?why=sample&state=open")),
         Measured("search, one row", lambda: _get(client, "/proposals/?q=" + _rare_word())),
-        Measured("search, every row", lambda: _get(client, "/proposals/?q=refund+lam")),
+        Measured("search, every row", lambda: _get(client, "/proposals/?q=refund+lam"), ways=2),
         Measured("assigned to me", lambda: _get(client, "/proposals/?assigned=me")),
         Measured("own decisions", lambda: _get(client, "/history/")),
     ]
@@ -121,7 +123,7 @@ def measure() -> None:
 
 def _verdict(one: Measured, page: float) -> bool:
     ratio, pages = one.figures[-1][0] / one.figures[0][0], one.figures[-1][0] / page
-    constant = len({queries for _, queries in one.figures}) == 1
+    constant = len({queries for _, queries in one.figures}) <= one.ways
     word = "constant" if constant else "NOT constant"
     met = constant and (ratio <= GOAL if one.has_ratio else pages <= MOST)
     goal = f"goal {GOAL}" if one.has_ratio else f"{pages:.1f} queue pages"
@@ -130,9 +132,7 @@ def _verdict(one: Measured, page: float) -> bool:
     return met
 
 
-def fill(
-    template: UUID, queues: list[int], agents: list[int], stored: int, size: int, waiting: int
-) -> None:
+def fill(template: UUID, queues: list[int], agents: list[int], stored: int, size: int, waiting: int) -> None:
     """Copy one proposal until `size` are stored and `waiting` of them wait in the queues. The first agent has one in
     a thousand of them."""
     from django.db import connection
