@@ -44,7 +44,12 @@ def form(proposal: Proposal, **changed: str) -> dict[str, str]:
 
 
 def words(html: str) -> str:
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html))).replace(" .", ".").replace(" :", ":").strip()
+    return (
+        re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
+        .replace(" .", ".")
+        .replace(" :", ":")
+        .strip()
+    )
 
 
 def asked(user: User, proposal: Proposal, **changed: str) -> str:
@@ -355,3 +360,31 @@ def test_the_page_and_the_fragment_say_the_same() -> None:
     fragment = client.post(f"/proposals/{proposal.pk}/edit/preview/", data).content.decode().strip()
     page = client.post(f"/proposals/{proposal.pk}/edit/", {**data, "check": "1"}).content.decode()
     assert fragment in page
+
+
+def test_steps_and_hidden_fields_made_up_by_hand_do_no_harm() -> None:
+    the = desk()
+    proposal = the.propose()
+    client = signed_in(the.reviewer)
+    keys = (
+        "",
+        "/",
+        "/amount",
+        "/amount/0",
+        "/nothing/99999999999",
+        "/x/-1",
+        "/\x00",
+        "a\r\nb",
+        "/order_id/" + "9" * 400,
+    )
+    for verb in ("add", "remove", "up", "down", "give", "drop", "null", "undo", "switch", "name"):
+        for key in keys:
+            made_up = {
+                f"has:{key}": "null",
+                f"from:{key}": "9,n,-1,x",
+                f"count:{key}": "-5",
+                f"names:{key}": "\x00",
+            }
+            answer = client.post(f"/proposals/{proposal.pk}/edit/", {**form(proposal), **made_up, verb: key})
+            assert answer.status_code == 200, (verb, key)
+    assert (Proposal.objects.get().version, Vote.objects.count()) == (1, 0)
