@@ -6,11 +6,14 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 from django.template.context import Context
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.models import User
+from agents import permissions as agent_permissions
+from agents.models import Agent
 from approvals import colleagues, escalation, permissions
 from approvals.forms_handing import AssignForm, CommentForm, EscalateForm
 from approvals.models import Comment, HeldBallot, Proposal
@@ -18,6 +21,15 @@ from approvals.states import State
 
 register = template.Library()
 SHOWN = 3
+
+
+@register.simple_tag(takes_context=True)
+def agent_name(context: Context, agent: Agent) -> SafeString:
+    """The agent's name, as a link for those who may open its page."""
+    user = context.get("user")
+    if isinstance(user, User) and agent_permissions.can_see(user, agent):
+        return format_html('<a href="{}">{}</a>', reverse("approvals:agent", args=[agent.slug]), agent.name)
+    return format_html("{}", agent.name)
 
 
 @register.simple_tag(takes_context=True)
