@@ -3,6 +3,8 @@
 #   make run     the server, with a database and a broker of its own (DATABASE_URL, REDIS_URL: yours)
 #   make demo    the same with a made-up company in it
 #   make test    all tests          make lint    all static checks         make bench   the measurements
+#   make pictures   every page in both themes and widths, into var/pictures
+#   make hundred    a reviewer at human pace through a hundred proposals, ten of them bad
 #   make lock    resolve the dependencies again        make clean   remove what can be made again
 
 SHELL := /bin/sh
@@ -20,7 +22,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --generate-hashes --python-v
 	--custom-compile-command 'make lock' pyproject.toml
 
 .DEFAULT_GOAL := run
-.PHONY: run demo test lint bench lock clean runtime dev
+.PHONY: run demo test lint bench pictures hundred lock clean runtime dev
 
 runtime dev:
 	@command -v $(PYTHON) >/dev/null || { echo "✗ There is no $(PYTHON). Install Python 3.11 or later." >&2; exit 1; }
@@ -49,6 +51,13 @@ lint: dev
 
 bench: dev
 	@exec $(PY) -m bench $(ARGS)
+
+pictures: dev
+	@COUNTERSIGN_PICTURES=$(abspath var/pictures) $(PY) -m pytest -q -s tests/e2e/test_every_page.py $(ARGS)
+	@echo "They are in var/pictures"
+
+hundred: dev
+	@COUNTERSIGN_PACE=1 $(PY) -m pytest -q -s tests/e2e/test_a_hundred.py $(ARGS)
 
 lock: dev
 	@echo "· Resolving the dependencies; ARGS='--upgrade' takes newer versions"

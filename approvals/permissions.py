@@ -2,6 +2,11 @@
 
 Whether the state allows it is the transition table's business, not this module's."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -15,12 +20,40 @@ from approvals.exceptions import MayNotDecide
 from approvals.models import Proposal, Queue, Vote
 
 REVIEW = "review_queue"
+_T = TypeVar("_T")
+_read: ContextVar[dict[tuple[str, object], Any] | None] = ContextVar("rights_read", default=None)
+
+
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """Within it, the same question about the same person's rights is asked of the database once.
+
+    Only for answering a request that changes nothing: what changes something reads authority when it is used (I10)."""
+    token = _read.set({})
+    try:
+        yield
+    finally:
+        _read.reset(token)
+
+
+def _once(question: str, about: object, answer: Callable[[], _T]) -> _T:
+    known = _read.get()
+    if known is None:
+        return answer()
+    if (question, about) not in known:
+        known[question, about] = answer()
+    found: _T = known[question, about]
+    return found
 
 
 def reviewable_queue_ids(user: User) -> list[int]:
     """Queues in which this person may decide, through a grant of his own or of one of his teams.
 
     Two queries; superusers get nothing for being that (I8)."""
+    return list(_once("queues", user.pk, lambda: _reviewable_queue_ids(user)))
+
+
+def _reviewable_queue_ids(user: User) -> list[int]:
     if not user.is_active:
         return []
     content_type = ContentType.objects.get_for_model(Queue)
@@ -35,6 +68,10 @@ def reviewable_queue_ids(user: User) -> list[int]:
 
 def principals(user: User) -> list[int]:
     """This person and everybody absent whose delegate he is: what one of them may not judge, he may not (I8)."""
+    return list(_once("principals", user.pk, lambda: _principals(user)))
+
+
+def _principals(user: User) -> list[int]:
     absent = Absence.objects.filter(delegate=user, person__is_active=True)
     now = timezone.now()
     return [user.pk, *absent.filter(starts_at__lte=now, ends_at__gt=now).values_list("person", flat=True)]
@@ -86,6 +123,11 @@ def check_can_decide(user: User, proposal: Proposal) -> None:
 
 def deciders(proposal: Proposal) -> list[User]:
     """Everybody who may decide this proposal, by name ("who can decide this?"). A handful of queries."""
+    about = (proposal.pk, proposal.version, proposal.queue_id)
+    return list(_once("deciders", about, lambda: _deciders(proposal)))
+
+
+def _deciders(proposal: Proposal) -> list[User]:
     if proposal.queue_id is None:
         return []
     content_type = ContentType.objects.get_for_model(Queue)

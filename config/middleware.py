@@ -19,6 +19,7 @@ from django.utils import timezone
 from accounts.exceptions import DomainError, NotAllowed
 from accounts.models import User
 from agents import http
+from approvals import permissions
 from audit import recording
 from audit.events import Actor, Kind, Source, Target
 
@@ -56,6 +57,19 @@ class PersonSource:
         if key is None:
             return self.get_response(request)
         with recording.coming_from(recording.with_session(key)):
+            return self.get_response(request)
+
+
+class RightsReadOnce:
+    """A page asks many times whether this person may do this or that; while it is only read, once is enough."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method not in ("GET", "HEAD"):
+            return self.get_response(request)
+        with permissions.reading_once():
             return self.get_response(request)
 
 

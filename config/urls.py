@@ -10,6 +10,7 @@ from config import views
 urlpatterns = [
     path("healthz", views.healthz),
     path("readyz", views.readyz),
+    path("favicon.ico", views.favicon),
     path(".well-known/jwks.json", api.jwks),
     path("api/", include("approvals.api_urls")),
     path("welcome/<str:token>/", views.welcome, name="welcome"),

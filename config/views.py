@@ -12,6 +12,7 @@ from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.http import require_GET
 
 from accounts.services import first_admin
@@ -23,6 +24,12 @@ from config.middleware import is_for_agents, unavailable
 def healthz(request: HttpRequest) -> HttpResponse:
     """This process answers."""
     return http.as_json({"status": "ok"})
+
+
+@require_GET
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Where browsers look for a mark on pages that name none, such as the administration's."""
+    return redirect(static("icons/mark.svg"))
 
 
 @require_GET

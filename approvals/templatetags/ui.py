@@ -3,6 +3,7 @@
 import json
 import math
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from django import template
@@ -28,10 +29,16 @@ _STEPS = (
 )
 
 
+@cache
+def _sprite() -> str:
+    """Its address, which a process does not change; a list of fifty rows asks for it some hundred times."""
+    return static("icons/sprite.svg")
+
+
 @register.simple_tag
 def icon(name: str, label: str = "") -> SafeString:
     """An icon of the sprite; without a label it is decoration and hidden from assistive technology."""
-    reference = f"{static('icons/sprite.svg')}#{name}"
+    reference = f"{_sprite()}#{name}"
     if label:
         return format_html(
             '<svg class="icon" role="img" aria-label="{}"><use href="{}"/></svg>', label, reference

@@ -210,19 +210,6 @@ def test_unknown_name_leaves_an_event_without_what_was_typed() -> None:
     assert "secret" not in event.content
 
 
-def test_preferences_are_kept_and_shown() -> None:
-    user = person()
-    client = signed_in(user)
-
-    client.post("/preferences/", {"theme": "dark"})
-    page = client.get("/preferences/").content.decode()
-
-    user.refresh_from_db()
-    assert user.preferences == {"theme": "dark", "keys": "off"}
-    assert 'data-theme="dark"' in page
-    assert 'data-keys="off"' in page
-
-
 def test_made_up_theme_is_refused() -> None:
     user = person()
 

@@ -6,14 +6,17 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import get_commands
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import User
 from approvals.models import Proposal, Verdict
+from approvals.services import settle
 from approvals.services.decide import Ballot, decide
 from config.demo import people, setup
 from tests.live import serving
@@ -39,6 +42,9 @@ def reviewer_approves() -> None:
                 reviewer=User.objects.get(email=people.PEOPLE[0].email),
                 ballot=Ballot(verdict=Verdict.APPROVE, revision=1, version=1, seen=True),
             )
+            settle.settle_due(
+                now=timezone.now() + timedelta(minutes=1)
+            )  # what beat does after the undo window
             break
         time.sleep(0.1)
     connection.close()
