@@ -39,6 +39,7 @@ KNOWN = {
     *("accounts:people", "accounts:preferences", "accounts:absence", "accounts:team", "audit:explorer"),
 }
 """Pages that have to be among those found, or the links are broken."""
+LINKS = "() => [...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))"
 ROLES = ("Leonie Brandt", "Margaret Doyle", "Ingrid Solheim", "Tomasz Wrona", "Astrid Hale")
 
 
@@ -97,13 +98,18 @@ def _walk(chrome: Browser, url: str, role: str, found: Crawl, viewport: Any, sch
     wire.send("Network.enable")
     wire.send("Network.setCacheDisabled", {"cacheDisabled": True})
     heard = _listening(page, found)
-    todo, is_first = ["/"], True
+    todo = [("/", 0)]
+    opened: set[str] = set()
     while todo:
-        path = todo.pop(0)
+        path, steps = todo.pop(0)
         name = _name(path)
-        if name is None or (name in found.seen and not is_first):
+        if name is None or path in opened or (name in found.seen and steps > 1):
             continue
-        is_first = False
+        opened.add(path)
+        if name in found.seen:  # the first pages of each role lead to pages that others do not have
+            page.goto(path)
+            todo += [(href, steps + 1) for href in page.evaluate(LINKS)]
+            continue
         found.seen[name] = path
         heard.clear()
         weight = _opened(page, wire, path)
@@ -114,9 +120,7 @@ def _walk(chrome: Browser, url: str, role: str, found: Crawl, viewport: Any, sch
             target = Path(PICTURES) / f"{name.replace(':', '-')}-{look}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=str(target), full_page=True)
-        todo += page.evaluate(
-            "() => [...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))"
-        )
+        todo += [(href, steps + 1) for href in page.evaluate(LINKS)]
     context.close()
 
 
