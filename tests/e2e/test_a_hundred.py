@@ -161,7 +161,7 @@ def _host(rng: random.Random) -> Case:
 
 LONG, MOST_LONG = (
     ("reply_to_customer", "create_purchase_order", "onboard_supplier", "change_configuration"),
-    12,
+    5,
 )
 """Letters, orders and configurations take a person five seconds and more each: no more than so many in the hundred."""
 
