@@ -125,9 +125,9 @@ class _Reader:
         for was in gone:
             row = [*above, f"{name} {was + 1}"]
             yield self.line("removed", f"{pointer}/{was}", row, old[was], None)
-        for now in come:
-            row = [*above, f"{name} {now + 1}"]
-            yield self.line("added", f"{pointer}/{now}", row, None, new[now])
+        for place in come:
+            row = [*above, f"{name} {place + 1}"]
+            yield self.line("added", f"{pointer}/{place}", row, None, new[place])
 
     def line(
         self,
@@ -169,14 +169,14 @@ def _moves(
     places: dict[str, list[int]] = {}
     for was in left:
         places.setdefault(old[was], []).append(was)
-    for now in arrived:
-        if places.get(new[now]):
-            moved.append((places[new[now]].pop(0), now))
+    for place in arrived:
+        if places.get(new[place]):
+            moved.append((places[new[place]].pop(0), place))
     from_, to = {was for was, _ in moved}, {now for _, now in moved}
     whole = [(was, now) for was, now in pairs if was not in from_ and now not in to]
     halves = [(was, now) for was, now in pairs if was in from_ or now in to]
     gone = [was for was in gone if was not in from_] + [was for was, _ in halves if was not in from_]
-    come = [now for now in come if now not in to] + [now for _, now in halves if now not in to]
+    come = [place for place in come if place not in to] + [place for _, place in halves if place not in to]
     rest = min(len(gone), len(come))
     gone, come = sorted(gone), sorted(come)
     return moved, whole + list(zip(gone[:rest], come[:rest], strict=True)), gone[rest:], come[rest:]
