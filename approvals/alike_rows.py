@@ -13,10 +13,11 @@ from django.db.models import F
 from django.db.models.functions import Length
 
 from accounts.models import User
-from approvals import alike, permissions, record, several, sheet
-from approvals.alike import Group, Item
+from approvals import permissions, record, several
 from approvals.models import HeldBallot, Proposal, Queue, Revision, Vote
-from approvals.sheet import Beside, Entry, Money
+from approvals.reading import alike, sheet
+from approvals.reading.alike import Group, Item
+from approvals.reading.sheet import Beside, Entry, Money
 from approvals.states import State
 
 CANDIDATES = 500

@@ -1,8 +1,8 @@
 """How the arguments of a proposal's revisions differ, in the terms of its action type's schema."""
 
-from approvals import sheet
 from approvals.models import Proposal, Revision
-from approvals.sheet import Change
+from approvals.reading import sheet
+from approvals.reading.sheet import Change
 
 
 def between(proposal: Proposal, before: Revision, after: Revision) -> list[Change]:

@@ -9,12 +9,14 @@ from accounts.models import User
 from agents.autonomy import Tier
 from agents.models import AgentState
 from agents.pointers import title as title_of
-from approvals import canonical, edit_difference, facts, permissions, quorum, revising, sheet
-from approvals.edit_difference import Line
-from approvals.edit_form import EditForm
-from approvals.edit_node import Node
+from approvals import canonical, facts, permissions, quorum, revising
+from approvals.editing import difference as edit_difference
+from approvals.editing.difference import Line
+from approvals.editing.form import EditForm
+from approvals.editing.node import Node
 from approvals.exceptions import MayNotDecide
 from approvals.models import HeldBallot, Proposal, Queue, Revision, Verdict, Vote
+from approvals.reading import sheet
 from approvals.routing import Reason, Route
 from approvals.states import State
 

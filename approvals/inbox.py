@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from accounts.models import User
-from approvals import chat, choices, permissions
-from approvals.choices import Words
+from approvals import permissions
+from approvals.messages import chat, choices
+from approvals.messages.choices import Words
 from approvals.models import ChatAddress, Delivery, Notification, Proposal
 from approvals.states import State
 

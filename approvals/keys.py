@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 from joserfc.jwk import OKPKey
 
-from approvals import sealing
+from approvals.messages import sealing
 from approvals.models import SigningKey
 
 KEPT = timedelta(days=1, minutes=5)

@@ -10,8 +10,9 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import choices, news
-from approvals.choices import Topic
+from approvals import news
+from approvals.messages import choices
+from approvals.messages.choices import Topic
 from approvals.models import ChatAddress, Delivery, Proposal
 
 __all__ = ["Topic", "tell"]

@@ -19,8 +19,8 @@ from agents import accuracy
 from agents.accuracy import Accuracy
 from agents.models import Evidence
 from approvals import permissions, quorum
-from approvals.comparison import Earlier, Leaf, Present, leaves
 from approvals.models import APPROVED, Decision, Proposal, Revision, Verdict, Vote
+from approvals.reading.comparison import Earlier, Leaf, Present, leaves
 from approvals.states import State
 
 JUDGED = 1000

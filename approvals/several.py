@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from agents.models import AgentState
-from approvals import alike, comparison, figures, mismatch, pacing, sheet, signals
-from approvals.comparison import Earlier, Present
+from approvals import pacing
 from approvals.models import Proposal, Revision
-from approvals.sheet import Money
+from approvals.reading import alike, comparison, figures, mismatch, sheet, signals
+from approvals.reading.comparison import Earlier, Present
+from approvals.reading.sheet import Money
 
 MOST = 25
 """So many stand on one page, and may be sent at once."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from approvals.choices import words
+from approvals.messages.choices import words
 from approvals.models import Notification
+from approvals.reading.untrusted import Piece, Run, runs
 from approvals.states import State
-from approvals.untrusted import Piece, Run, runs
 
 SUBJECT = 120
 TITLE = 300

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from approvals.choices import Choice, Topic
+from approvals.messages.choices import Choice, Topic
 from approvals.models import Delivery
 from approvals.notifications import tell
 from approvals.services import choose_notifications

@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from accounts.exceptions import Conflict, Invalid, NotFound
 from accounts.models import User
-from approvals import chat, choices
-from approvals.chat import BadAddress
-from approvals.choices import Choice
+from approvals.messages import chat, choices
+from approvals.messages.chat import BadAddress
+from approvals.messages.choices import Choice
 from approvals.models import ChatAddress, Delivery, Notification
 from audit import recording
 from audit.events import Kind, Target

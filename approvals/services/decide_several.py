@@ -10,9 +10,9 @@ from django.db import transaction
 from accounts.exceptions import DomainError, Invalid, NotAllowed, NotFound
 from accounts.models import User
 from approvals import pacing, record, several
-from approvals.comparison import Earlier
 from approvals.exceptions import NotTogether
 from approvals.models import HeldBallot, Proposal, Revision, Verdict
+from approvals.reading.comparison import Earlier
 from approvals.services import decide
 from approvals.services.decide import Ballot, Decided
 from approvals.states import State

@@ -26,8 +26,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import chat, choices, notifications, permissions, wording
-from approvals.chat import Undelivered
+from approvals import notifications, permissions, wording
+from approvals.messages import chat, choices
+from approvals.messages.chat import Undelivered
 from approvals.models import ChatAddress, Delivery, Notification, Proposal
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from django.urls import reverse
 from accounts.exceptions import DomainError
 from accounts.models import User
 from approvals import differences, selectors
-from approvals.sheet import Change
+from approvals.reading.sheet import Change
 
 register = template.Library()
 

@@ -15,7 +15,7 @@ from accounts.models import User
 from agents import permissions as agent_permissions
 from agents.models import Agent
 from approvals import colleagues, escalation, permissions
-from approvals.forms_handing import AssignForm, CommentForm, EscalateForm
+from approvals.forms.handing import AssignForm, CommentForm, EscalateForm
 from approvals.models import Comment, HeldBallot, Proposal
 from approvals.states import State
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from approvals.untrusted import runs
+from approvals.reading.untrusted import runs
 
 register = template.Library()
 

@@ -15,8 +15,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from accounts import shortcuts
-from approvals import figures
 from approvals.models import Queue
+from approvals.reading import figures
 
 register = template.Library()
 

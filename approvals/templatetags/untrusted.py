@@ -6,9 +6,9 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from approvals import figures
-from approvals.signals import Signal
-from approvals.untrusted import Piece, Run, findings, runs
+from approvals.reading import figures
+from approvals.reading.signals import Signal
+from approvals.reading.untrusted import Piece, Run, findings, runs
 
 register = template.Library()
 

@@ -12,10 +12,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.http import person
-from approvals import alike, alike_rows, forms_alike, permissions, selectors, several
+from approvals import alike_rows, permissions, selectors, several
 from approvals.alike_rows import Row, Table
-from approvals.forms_alike import AlikeForms, RowForm
+from approvals.forms import alike as forms_alike
+from approvals.forms.alike import AlikeForms, RowForm
 from approvals.models import Proposal, Queue, Verdict
+from approvals.reading import alike
 from approvals.services.decide_several import Result, decide_several
 
 

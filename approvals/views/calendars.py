@@ -11,7 +11,7 @@ from accounts.http import person as me
 from accounts.models import Calendar
 from accounts.working_time import DAYS
 from agents import permissions
-from approvals.forms_calendars import DAY_NAMES, CalendarForm, written
+from approvals.forms.calendars import DAY_NAMES, CalendarForm, written
 from approvals.services import set_up
 from audit import selectors as trail
 

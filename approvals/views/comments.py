@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.http import person
 from approvals import colleagues, selectors
-from approvals.forms_handing import CommentForm
+from approvals.forms.handing import CommentForm
 from approvals.services.comment import comment
 from approvals.views import page
 from approvals.views.landing import posted

@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 
 from accounts.http import person
 from approvals import colleagues, permissions, selectors
-from approvals.forms_handing import AssignForm, EscalateForm
+from approvals.forms.handing import AssignForm, EscalateForm
 from approvals.services.assign import assign
 from approvals.services.escalate import escalate
 from approvals.services.skip import skip

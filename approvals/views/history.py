@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.http import person
 from approvals import history
-from approvals.forms_lists import HistoryForm
+from approvals.forms.lists import HistoryForm
 
 PAGE = 50
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from accounts.http import person
 from approvals import filters, lists, permissions, selectors
 from approvals.filters import Filters, Parsed
-from approvals.forms_lists import FilterForm, SaveViewForm, chips
+from approvals.forms.lists import FilterForm, SaveViewForm, chips
 from approvals.lists import Cursor, mark_of
 from approvals.models import Proposal, Queue, SavedView
 

@@ -15,8 +15,9 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.exceptions import Invalid
 from accounts.http import person as me
 from agents import permissions as rights
-from approvals import chat, choices, inbox
-from approvals.forms_notify import ChatAddressForm, ChoiceForm
+from approvals import inbox
+from approvals.forms.notify import ChatAddressForm, ChoiceForm
+from approvals.messages import chat, choices
 from approvals.models import Notification
 from approvals.services import choose_notifications, deliver
 

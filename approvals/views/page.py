@@ -10,26 +10,17 @@ from django.utils import timezone
 
 from accounts.models import User
 from agents.accuracy import Accuracy
-from approvals import (
-    comparison,
-    differences,
-    mismatch,
-    permissions,
-    reasons,
-    record,
-    sheet,
-    signals,
-    untrusted,
-)
-from approvals.comparison import Present
-from approvals.forms import ApproveForm, ReasonForm, ReturnForm, SeenForm
+from approvals import differences, permissions, record
+from approvals.forms.decide import ApproveForm, ReasonForm, ReturnForm, SeenForm
 from approvals.models import Decision, Proposal, Revision, Verdict, Vote
-from approvals.reasons import Why
+from approvals.reading import comparison, mismatch, reasons, sheet, signals, untrusted
+from approvals.reading.comparison import Present
+from approvals.reading.reasons import Why
+from approvals.reading.sheet import Beside, Change, Entry, Money, Part
+from approvals.reading.signals import Signal
+from approvals.reading.untrusted import Findings
 from approvals.record import Decider, Judged, Precedent, Seat
-from approvals.sheet import Beside, Change, Entry, Money, Part
-from approvals.signals import Signal
 from approvals.states import State
-from approvals.untrusted import Findings
 from audit import selectors as trail
 from audit.events import Kind
 from audit.models import AuditEvent

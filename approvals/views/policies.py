@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from accounts.http import person as me
 from agents import permissions
 from approvals import overview, policy_words
-from approvals.forms_admin import PolicyForm
+from approvals.forms.admin import PolicyForm
 from approvals.models import Policy
 from approvals.rehearsal import rehearse
 from approvals.services import set_up

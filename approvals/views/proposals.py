@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.http import person
 from approvals import selectors
-from approvals.forms import ApproveForm, ReasonForm, ReturnForm, SeenForm
+from approvals.forms.decide import ApproveForm, ReasonForm, ReturnForm, SeenForm
 from approvals.models import Proposal, Verdict
 from approvals.services import claim
 from approvals.services.decide import decide

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from accounts.http import person
 from approvals import filters
-from approvals.forms_lists import SaveViewForm
+from approvals.forms.lists import SaveViewForm
 from approvals.models import SavedView
 from approvals.services import save_view
 from approvals.views.landing import posted

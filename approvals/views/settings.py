@@ -19,8 +19,8 @@ from accounts.models import User
 from agents import permissions
 from agents.models import Agent, Mandate
 from approvals import deadlines, overview
-from approvals.forms_admin import ReviewerForm, SettleForm
-from approvals.forms_queue import (
+from approvals.forms.admin import ReviewerForm, SettleForm
+from approvals.forms.queue import (
     QueueForm,
     ReasonFormSet,
     StepFormSet,

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from approvals import canonical, edit_difference, sheet
-from approvals.edit_difference import Line, Span, spans
+from approvals import canonical
+from approvals.editing import difference as edit_difference
+from approvals.editing.difference import Line, Span, spans
+from approvals.reading import sheet
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

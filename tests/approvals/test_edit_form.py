@@ -10,9 +10,10 @@ from django.http import QueryDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from approvals import canonical, edit_rows
-from approvals.edit_form import EditForm
-from approvals.edit_node import Node
+from approvals import canonical
+from approvals.editing import rows as edit_rows
+from approvals.editing.form import EditForm
+from approvals.editing.node import Node
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agents import schemas
 from approvals import canonical
-from approvals.edit_form import EditForm
+from approvals.editing.form import EditForm
 from tests.html_forms import sent
 
 PROPOSAL = SimpleNamespace(pk=UUID(int=1))

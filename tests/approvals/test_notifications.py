@@ -20,8 +20,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import choices
-from approvals.choices import EMAIL, Choice, Digest, Topic
+from approvals.messages import choices
+from approvals.messages.choices import EMAIL, Choice, Digest, Topic
 from approvals.models import Delivery, Notification, Proposal, Verdict
 from approvals.notifications import tell
 from approvals.services import amend, choose_notifications, deliver, set_up

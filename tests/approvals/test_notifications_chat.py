@@ -13,8 +13,9 @@ from django.conf import settings
 
 from accounts.exceptions import Conflict, Invalid, NotFound
 from accounts.models import User
-from approvals import chat, choices, egress, inbox
-from approvals.choices import Topic
+from approvals import inbox
+from approvals.messages import chat, choices, egress
+from approvals.messages.choices import Topic
 from approvals.models import ChatAddress, Delivery
 from approvals.services import choose_notifications, deliver
 from audit.models import AuditEvent

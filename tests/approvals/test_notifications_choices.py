@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from approvals import choices
-from approvals.choices import EMAIL, Choice, Digest, Topic, not_before
+from approvals.messages import choices
+from approvals.messages.choices import EMAIL, Choice, Digest, Topic, not_before
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT = (time(22), time(7))

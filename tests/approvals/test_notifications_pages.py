@@ -10,8 +10,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from approvals import choices
-from approvals.choices import Digest, Topic
+from approvals.messages import choices
+from approvals.messages.choices import Digest, Topic
 from approvals.models import ChatAddress, Delivery, Notification, Verdict
 from approvals.services import deliver, set_up
 from audit.models import AuditEvent

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from approvals import mismatch, sheet
-from approvals.sheet import Beside, Change, Money, Part
+from approvals.reading import mismatch, sheet
+from approvals.reading.sheet import Beside, Change, Money, Part
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

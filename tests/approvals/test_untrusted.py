@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from approvals.reading.untrusted import Run, findings, host_note, runs
 from approvals.templatetags.untrusted import render
-from approvals.untrusted import Run, findings, host_note, runs
 
 
 def chips(text: str) -> list[str]:

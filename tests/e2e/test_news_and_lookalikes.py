@@ -142,6 +142,8 @@ def test_look_alikes_are_decided_by_keyboard(chrome: Browser, url: str) -> None:
     link = page.locator("#alike-link")
     expect(link).to_contain_text("4 look-alikes")
     link.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Look-alikes")
+    page.locator("html:not(.is-arriving)").wait_for(state="attached")
     page.keyboard.press("j")
     expect(page.locator("[data-line]:focus")).to_have_text("Refund an order")
     page.keyboard.press("Enter")

@@ -14,7 +14,7 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from accounts.models import User
-from approvals.choices import Topic
+from approvals.messages.choices import Topic
 from approvals.models import ChatAddress, Delivery, Notification
 from approvals.notifications import tell
 from approvals.services import choose_notifications, deliver

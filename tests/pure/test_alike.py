@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from approvals import alike, sheet
-from approvals.alike import Item
-from approvals.sheet import Entry, Money
+from approvals.reading import alike, sheet
+from approvals.reading.alike import Item
+from approvals.reading.sheet import Entry, Money
 
 
 def item(number: int, arguments: dict[str, Any], **extra: Any) -> Item:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from approvals import comparison
-from approvals.comparison import Earlier, Present, beyond
+from approvals.reading import comparison
+from approvals.reading.comparison import Earlier, Present, beyond
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 IBAN, OTHER = "DE89370400440532013000", "NL91ABNA0417164300"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from approvals import lookalikes
+from approvals.reading import lookalikes
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from approvals.persuasion import addressed
+from approvals.reading.persuasion import addressed
 
 
 @pytest.mark.parametrize(

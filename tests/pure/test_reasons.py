@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from approvals import reasons
+from approvals.reading import reasons
 
 
 def label(pointer: str) -> str:

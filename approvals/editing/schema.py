@@ -8,7 +8,7 @@ from typing import Any
 
 from agents import pointers
 from approvals import canonical
-from approvals.sheet import resolved
+from approvals.reading.sheet import resolved
 
 ABSENT = pointers.MISSING
 MAX_DEPTH = 8

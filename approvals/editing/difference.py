@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
-from approvals.edit_node import below
-from approvals.edit_schema import extra_part, part_of
-from approvals.sheet import Number, ordered
+from approvals.editing.node import below
+from approvals.editing.schema import extra_part, part_of
+from approvals.reading.sheet import Number, ordered
 
 SHORT = 120
 """Up to so many characters a text is shown whole on both sides."""

@@ -14,8 +14,8 @@ from statistics import median
 from typing import Any
 from uuid import UUID
 
-from approvals import figures, lookalikes
-from approvals.signals import Signal
+from approvals.reading import figures, lookalikes
+from approvals.reading.signals import Signal
 
 FEWEST_AMOUNTS = 8
 """Below so many earlier amounts nothing is customary yet."""

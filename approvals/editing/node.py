@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from approvals import edit_schema
-from approvals.edit_schema import ABSENT
+from approvals.editing import schema as edit_schema
+from approvals.editing.schema import ABSENT
 
 MAX_LEAVES = 350
 """So many values in all have controls of their own: Django takes a thousand fields from one form."""

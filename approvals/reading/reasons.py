@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from approvals import figures, policy_words
+from approvals import policy_words
+from approvals.reading import figures
 
 Label = Callable[[str], str]
 """Names an argument for people, by its JSON Pointer."""

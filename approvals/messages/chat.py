@@ -14,7 +14,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 
-from approvals import egress, sealing
+from approvals.messages import egress, sealing
 
 _TO = frozenset({"to", "channel", "channels", "thread", "topic", "team", "image", "footer", "mode"})
 _BY = frozenset(

@@ -12,8 +12,8 @@ from statistics import median
 from typing import Any
 from uuid import UUID
 
-from approvals import lookalikes
-from approvals.sheet import MAX_DEPTH, Entry, Number, spelled
+from approvals.reading import lookalikes
+from approvals.reading.sheet import MAX_DEPTH, Entry, Number, spelled
 
 FEWEST = 2
 MOST_VALUES = 120

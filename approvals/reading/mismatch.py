@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from approvals import figures
+from approvals.reading import figures
 
 _READ = 2000
 """So many characters of a summary are compared; the expressions below are not linear."""

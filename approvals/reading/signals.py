@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from approvals import persuasion, untrusted
-from approvals.untrusted import Findings
+from approvals.reading import persuasion, untrusted
+from approvals.reading.untrusted import Findings
 
 LABELS = {
     "twin": "Looks like another",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agents import pointers
-from approvals import figures
+from approvals.reading import figures
 
 MAX_DEPTH = 12
 LONG = 120

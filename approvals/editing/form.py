@@ -12,12 +12,14 @@ from typing import Any
 from django.http import QueryDict
 
 from agents import schemas
-from approvals import edit_rows, edit_schema, edit_values
-from approvals.edit_node import Node, below, choices, member, too_large, walk
-from approvals.edit_rows import key_below
-from approvals.edit_schema import ABSENT
-from approvals.edit_values import Unreadable
-from approvals.sheet import Money, ordered
+from approvals.editing import rows as edit_rows
+from approvals.editing import schema as edit_schema
+from approvals.editing import values as edit_values
+from approvals.editing.node import Node, below, choices, member, too_large, walk
+from approvals.editing.rows import key_below
+from approvals.editing.schema import ABSENT
+from approvals.editing.values import Unreadable
+from approvals.reading.sheet import Money, ordered
 
 
 class EditForm:

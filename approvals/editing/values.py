@@ -12,8 +12,8 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from agents import strict_json
-from approvals import edit_schema
-from approvals.edit_schema import ABSENT
+from approvals.editing import schema as edit_schema
+from approvals.editing.schema import ABSENT
 
 _MOST_LINE_PAIRS = 1_000_000
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z", re.ASCII)

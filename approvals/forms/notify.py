@@ -5,9 +5,9 @@ from typing import Any
 
 from django import forms
 
-from approvals import choices
-from approvals.choices import WORDS, Choice, Digest, Topic, Words
 from approvals.inbox import Way
+from approvals.messages import choices
+from approvals.messages.choices import WORDS, Choice, Digest, Topic, Words
 
 _TIME = forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
 

@@ -1,0 +1,1 @@
+"""How a proposal is read: what it says in words, and what in it deserves a second look. Pure."""
