@@ -136,17 +136,57 @@
     if (word) say(word.textContent.trim());
   });
 
-  // Nobody can mean a page that was not painted when he pressed the key: until then, keys rest (keys.js).
+  // Nobody can mean a page that was not painted when he pressed the key, nor the one that he has just left: from the
+  // moment the way leads on until what comes is painted, keys rest (keys.js).
   let shownAt = 0;
+  const underWay = new Set();
 
-  function arriving() {
+  function rest() {
     shownAt = Infinity;
     document.documentElement.classList.add("is-arriving");
+  }
+
+  function arriving() {
+    rest();
     requestAnimationFrame(() => requestAnimationFrame(() => {
+      if (underWay.size) return;
       shownAt = performance.now();
       document.documentElement.classList.remove("is-arriving");
     }));
   }
+
+  document.addEventListener("htmx:beforeSend", (event) => {
+    const { target, xhr } = event.detail;
+    if (target.id !== "main") return;
+    underWay.add(xhr);
+    rest();
+    xhr.addEventListener("loadend", () => {
+      underWay.delete(xhr);
+      arriving();
+    });
+  });
+
+  // Tells of every way to another document, with its address and whether it is a reload.
+  function whenLeaving(does) {
+    if (window.navigation) {
+      window.navigation.addEventListener("navigate", (event) => {
+        const { destination, downloadRequest, hashChange, navigationType } = event;
+        if (!hashChange && !destination.sameDocument && downloadRequest == null) does(destination.url, navigationType === "reload");
+      });
+      return;
+    }
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest("a[href]");
+      const isElsewhere = event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || link?.target || link?.hasAttribute("download");
+      if (link && !isElsewhere && link.href.split("#")[0] !== location.href.split("#")[0]) does(link.href, false);
+    });
+    document.addEventListener("submit", (event) => { if (!event.defaultPrevented) does(event.target.action, false); });
+  }
+  whenLeaving(() => {
+    rest();
+    setTimeout(arriving, 10000); // a download or a broken-off way leaves the page standing
+  });
+  addEventListener("pageshow", (event) => { if (event.persisted) arriving(); });
 
   // Fragments that ask to be announced (news about a list, a changed proposal).
   document.addEventListener("htmx:afterSwap", (event) => {
@@ -163,5 +203,5 @@
   });
 
   refreshTimes();
-  window.countersign = { say, toast, wasShown: (event) => event.timeStamp > shownAt };
+  window.countersign = { say, toast, whenLeaving, wasShown: (event) => event.timeStamp > shownAt };
 })();

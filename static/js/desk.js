@@ -28,20 +28,11 @@
 
   function leaveFor(address, isReload) {
     staying = isReload || isOfThis(address);
-    if (staying) setTimeout(() => { staying = false; }, 10000);  // a download or a broken-off way leaves the page standing
+    if (staying) setTimeout(() => { staying = false; }, 10000); // a download or a broken-off way leaves the page standing
   }
 
-  if (window.navigation) {
-    window.navigation.addEventListener("navigate", (event) => {
-      if (!event.hashChange && !event.destination.sameDocument) leaveFor(event.destination.url, event.navigationType === "reload");
-    });
-  } else {
-    document.addEventListener("click", (event) => {
-      const link = event.target.closest("a[href]");
-      if (link) leaveFor(link.href, false);
-    });
-    document.addEventListener("submit", (event) => leaveFor(event.target.action, false));
-  }
+  window.countersign.whenLeaving(leaveFor);
+
   // The browser's own reload tells nobody. By its button the claim is handed back and taken again by the page that comes.
   document.addEventListener("keydown", (event) => {
     if (event.key === "F5" || (event.key === "r" && (event.ctrlKey || event.metaKey))) leaveFor("/", true);

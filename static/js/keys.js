@@ -72,7 +72,7 @@
       const form = target.closest("form");
       if (form) {
         event.preventDefault();
-        form.requestSubmit();
+        if (window.countersign.wasShown(event)) form.requestSubmit();
       }
       return;
     }
