@@ -7,6 +7,7 @@ from uuid import UUID
 
 import rfc8785
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import User
 from agents import pointers
@@ -56,6 +57,7 @@ def record(
         proposal_id=proposal_id,
         revision=revision,
         judged_by=judged_by,
+        judged_at=timezone.now(),
     )
 
 

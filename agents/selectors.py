@@ -74,7 +74,9 @@ class Record:
 def records(agent: Agent) -> dict[int, Record]:
     """The record by action type's id, over all versions of the agent; one query."""
     rows = (
-        Evidence.objects.filter(agent=agent)
+        Evidence.objects.all()
+        .judgements()
+        .filter(agent=agent)
         .values("action_type_id")
         .annotate(
             judged=Count("pk"),

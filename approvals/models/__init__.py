@@ -3,27 +3,38 @@
 from approvals.models.decisions import Claim, Comment, Decision, HeldBallot, Skip, Verdict, Vote
 from approvals.models.execution import Grant, Outcome, SigningKey
 from approvals.models.people import ChatAddress, Delivery, Notification, SavedView
+from approvals.models.probes import Probe, ProbeServing
 from approvals.models.proposals import APPROVED, Priority, Proposal, ProposalQuerySet, Revision
 from approvals.models.queues import Policy, PolicyVersion, Queue
+from approvals.models.reviews import BlindReview, Dispute, Incident, Judgement
+from approvals.models.watching import Backtest, RollbackRequest
 
 __all__ = [
     "APPROVED",
+    "Backtest",
+    "BlindReview",
     "ChatAddress",
     "Claim",
     "Comment",
     "Decision",
     "Delivery",
+    "Dispute",
     "Grant",
     "HeldBallot",
+    "Incident",
+    "Judgement",
     "Notification",
     "Outcome",
     "Policy",
     "PolicyVersion",
     "Priority",
+    "Probe",
+    "ProbeServing",
     "Proposal",
     "ProposalQuerySet",
     "Queue",
     "Revision",
+    "RollbackRequest",
     "SavedView",
     "SigningKey",
     "Skip",

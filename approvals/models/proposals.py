@@ -55,7 +55,8 @@ class Proposal(models.Model):
     the agent or a reviewer's page must notice. `amount` and `currency` are those of the current revision.
     `required` is a list of {"team", "votes"}; `roles` are then the teams whose votes are still missing.
     `queued_at` is when it came into its queue (None: when it was made); `attention_at` when a reminder or an
-    escalation is next due, everything up to `attended_at` has been done."""
+    escalation is next due, everything up to `attended_at` has been done. `planted` marks a probe: it belongs to no
+    agent's record, to no figure of the business, and is never granted."""
 
     State = State
 
@@ -97,6 +98,7 @@ class Proposal(models.Model):
     )
     sample_probability = models.FloatField(null=True)
     sampled = models.BooleanField(default=False)
+    planted = models.BooleanField(default=False)
 
     priority = models.SmallIntegerField(choices=Priority, default=Priority.NORMAL)
     created_at = models.DateTimeField()

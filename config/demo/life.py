@@ -326,7 +326,7 @@ class Life:
             Evidence(agent=proposal.agent, agent_version=proposal.agent_version, action_type=proposal.action_type,
                      risk=proposal.action_type.risk, tier=proposal.tier, basis=basis, verdict=judged, loss=loss,
                      probability=1.0, proposal_id=proposal.pk, revision=proposed.number, judged_by=reviewer,
-                     judged_at=at)
+                     judged_at=at, counts_at=at)
         )  # fmt: skip
 
     def _cast_vote(
