@@ -11,6 +11,7 @@ error rates from far below q0 (small r) to just below it. All in logs: 10^6 fact
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from math import exp, log, log1p
 
 LEVELS = (0.0, 0.1, 0.25, 0.5, 1.0)
@@ -43,7 +44,8 @@ ESCALATION = 3.0
 """Escalated from so many times the detector's quiet level on."""
 
 _BISECTIONS = 40
-_EDGE = 1e-9
+HIGHEST = 1 - 1e-9
+"""The highest error rate there is a bet against."""
 
 
 def log_capital(losses: Sequence[tuple[float, float]], q0: float) -> float:
@@ -60,7 +62,12 @@ def log_capital(losses: Sequence[tuple[float, float]], q0: float) -> float:
 
 def log_evidence(counts: Sequence[float], q0: float) -> float:
     """log E from counts per loss level."""
-    return log_capital([(loss, count) for loss, count in zip(LEVELS, counts, strict=True) if count], q0)
+    return log_capital(pairs(counts), q0)
+
+
+def pairs(counts: Sequence[float]) -> list[tuple[float, float]]:
+    """Counts per loss level as (loss, count); levels that never occurred cost nothing."""
+    return [(loss, count) for loss, count in zip(LEVELS, counts, strict=True) if count]
 
 
 def _log_sum(terms: Sequence[float]) -> float:
@@ -90,15 +97,13 @@ def corrected_log_evidence(counts: Sequence[float], *, caught: float, missed: fl
     least q0·c_i, and its reviewers catch probes at a rate of at most c_i+1. Rejections and probes are different
     observations, so P_i = (0.1 + 0.9 E_rej)(0.5 + 0.5 E_seed) is one supermartingale for the cell c lies in, and
     min_i P_i is at most that one."""
-    return min(
-        _cell(counts, caught, missed, q0, low, high) for low, high in zip(CELLS, CELLS[1:], strict=False)
-    )
+    return min(_cell(counts, caught, missed, q0, low, high) for low, high in pairwise(CELLS))
 
 
 def reaches(counts: Sequence[float], *, caught: float, missed: float, q0: float, bar: float) -> bool:
     """Whether the corrected evidence is at least `bar` (in logs): stops at the first cell that says no, and asks
     those first that most often do."""
-    cells = list(zip(CELLS, CELLS[1:], strict=False))
+    cells = list(pairwise(CELLS))
     return all(_cell(counts, caught, missed, q0, low, high) >= bar for low, high in reversed(cells))
 
 
@@ -106,15 +111,17 @@ def _cell(counts: Sequence[float], caught: float, missed: float, q0: float, low:
     return _log_mix(0.9, log_evidence(counts, q0 * low)) + _log_mix(0.5, log_seeds(caught, missed, high))
 
 
-def upper_bound(counts: Sequence[float], alpha: float, *, low: float = 0.0, high: float = 1 - _EDGE) -> float:
-    """The largest error rate in [low, high] that is not refuted at level alpha, at any time; `low` if all are."""
-    losses = [(loss, count) for loss, count in zip(LEVELS, counts, strict=True) if count]
-    bar = log(1 / alpha)
-    if log_capital(losses, high) < bar:
+def upper_bound(
+    losses: Sequence[tuple[float, float]], alpha: float, *, low: float = 0.0, high: float = HIGHEST
+) -> float:
+    """The largest error rate in [low, high] that (loss, count) pairs do not refute at level alpha, at any time; about
+    `low` if they refute all. At HIGHEST nothing is refuted."""
+    limit = log(1 / alpha)
+    if log_capital(losses, high) < limit:
         return high
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        if log_capital(losses, middle) < bar:
+        if log_capital(losses, middle) < limit:
             low = middle
         else:
             high = middle
@@ -123,11 +130,12 @@ def upper_bound(counts: Sequence[float], alpha: float, *, low: float = 0.0, high
 
 def catch_band(caught: int, missed: int, alpha: float = 0.05) -> tuple[float, float]:
     """Lower and upper bound of the reviewers' catch rate, which holds at every time with 1 − alpha."""
-    misses = (caught, 0, 0, 0, missed)
-    catches = (missed, 0, 0, 0, caught)
-    lowest = 1 - upper_bound(misses, alpha / 2)
-    highest = upper_bound(catches, alpha / 2)
-    return (lowest if lowest > 2 * _EDGE else 0.0, highest if highest < 1 - 2 * _EDGE else 1.0)
+    most_missed = upper_bound(((0.0, caught), (1.0, missed)), alpha / 2)
+    most_caught = upper_bound(((0.0, missed), (1.0, caught)), alpha / 2)
+    return (
+        0.0 if most_missed >= HIGHEST else 1 - most_missed,
+        1.0 if most_caught >= HIGHEST else most_caught,
+    )
 
 
 @lru_cache(maxsize=4096)
