@@ -74,8 +74,7 @@ class Record:
 def records(agent: Agent) -> dict[int, Record]:
     """The record by action type's id, over all versions of the agent; one query."""
     rows = (
-        Evidence.objects.all()
-        .judgements()
+        Evidence.judgements()
         .filter(agent=agent)
         .values("action_type_id")
         .annotate(

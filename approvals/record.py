@@ -83,11 +83,7 @@ def accuracy_of(proposal: Proposal) -> tuple[Accuracy, int]:
 
     Vetoes count as wrong ones; what nobody vetoed is not judged and counts for nothing, so the figure is if anything
     too low."""
-    key = (
-        Evidence.objects.all()
-        .judgements()
-        .filter(agent_id=proposal.agent_id, action_type_id=proposal.action_type_id)
-    )
+    key = Evidence.judgements().filter(agent_id=proposal.agent_id, action_type_id=proposal.action_type_id)
     latest = key.filter(agent_version=proposal.agent_version).order_by("-id").values("pk")[:JUDGED]
     counts = (
         Evidence.objects.filter(pk__in=latest).values("loss").annotate(count=Count("pk")).order_by("loss")
@@ -100,8 +96,7 @@ def accuracy_of(proposal: Proposal) -> tuple[Accuracy, int]:
 def judged_before(proposal: Proposal) -> list[Judged]:
     """The latest judged proposals of the agent and action type, and approved ones about the same subject. 3 queries."""
     latest = (
-        Evidence.objects.all()
-        .judgements()
+        Evidence.judgements()
         .filter(agent_id=proposal.agent_id, action_type_id=proposal.action_type_id)
         .exclude(proposal_id=proposal.pk)
         .order_by("-id")
