@@ -91,6 +91,16 @@ class Hours:
             reach = moment + 4 * (datetime.combine(table.last, time(), UTC) - moment)
         return moment + HORIZON
 
+    def close_after(self, moment: datetime, days: int) -> datetime:
+        """When work ends on the last of so many days with work after the moment's own; at least one is counted.
+
+        It ends, for `faults` lets no week without work pass, and no more holidays than `MOST_HOLIDAYS`."""
+        day, left = moment.astimezone(self.zone).date(), max(1, days)
+        while left:
+            day += _DAY
+            left -= day not in self.holidays and bool(self.week[day.weekday()])
+        return self._instant(day, self.week[day.weekday()][-1][1])
+
     def back(self, moment: datetime, minutes: int) -> datetime:
         """The last moment from which that many working minutes pass until `moment`; `moment` itself for none."""
         if minutes <= 0:

@@ -35,6 +35,13 @@ def expires_at(queue: Queue, since: datetime) -> datetime:
     return _after(queue, since, queue.expires_minutes)
 
 
+def working_days_after(queue: Queue, since: datetime, days: int) -> datetime:
+    """When the queue closes on the last of so many working days after today; by the clock without a calendar."""
+    if queue.calendar is None:
+        return since + timedelta(days=days)
+    return queue.calendar.hours.close_after(since, days)
+
+
 def calls(queue: Queue, *, since: datetime, due: datetime | None) -> list[Call]:
     """Everything that time asks for while a proposal waits in the queue since then, in order.
 
