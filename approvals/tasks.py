@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from approvals.services import attend, claim, deliver, expire, settle
+from approvals.services import attend, claim, deliver, expire, rollback, settle
 
 _STEPS: dict[str, Callable[..., int]] = {
     "held": settle.settle_due,
@@ -16,6 +16,7 @@ _STEPS: dict[str, Callable[..., int]] = {
     "unknown": expire.mark_unknown,
     "leases": claim.release_run_out,
     "attention": attend.attend,
+    "rollbacks": rollback.tell_of_silence,
 }
 
 

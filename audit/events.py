@@ -55,6 +55,8 @@ class Kind(StrEnum):
     PROPOSAL_STEP_SKIPPED = "proposal.escalation_skipped"
     PROPOSAL_REMINDED = "proposal.reminded"
     PROPOSAL_COMMENTED = "proposal.commented"
+    ROLLBACK_ASKED = "proposal.rollback_asked"
+    ROLLBACK_ANSWERED = "proposal.rollback_answered"
     REVIEW_ASKED = "review.asked"
     REVIEW_CLAIMED = "review.claimed"
     REVIEW_RELEASED = "review.released"

@@ -18,6 +18,8 @@ _WORDS = {
     "proposal.escalation_skipped": "could not escalate it",
     "proposal.reminded": "reminded the reviewers",
     "proposal.commented": "wrote a comment",
+    "proposal.rollback_asked": "asked the agent to undo it",
+    "proposal.rollback_answered": "proposed what undoes it",
     "review.asked": "asked for a review after the fact",
     "review.claimed": "took the review",
     "review.released": "gave the review back",

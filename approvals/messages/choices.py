@@ -29,6 +29,7 @@ class Topic(StrEnum):
     TAKEN_OVER = "taken_over"
     ANSWERED = "answered"
     DROPPED = "dropped"
+    ROLLBACK = "rollback"
     PACING = "pacing"
 
 
@@ -66,6 +67,7 @@ WORDS: dict[str, Words] = {
     Topic.DROPPED: Words(
         "Your decision did not take effect", "A decision of yours could not take effect", "undo-2"
     ),
+    Topic.ROLLBACK: Words("Rollback", "What becomes of a rollback that you or your people asked for", "undo-2"),
     Topic.PACING: Words("Pacing", "Somebody approves faster than one can read (for admins)", "circle-pause"),
     TEST: Words("A test message", "A test message", "mail"),
     UNDELIVERED: Words("Messages do not arrive", "Messages do not arrive", "triangle-alert"),
