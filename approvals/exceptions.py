@@ -17,6 +17,13 @@ class WrongState(Conflict):
     title = "Not possible in this state"
 
 
+class AlreadyAsked(Conflict):
+    """Somebody has asked for the rollback of this proposal before."""
+
+    code = "rollback_asked_already"
+    title = "It was asked for already"
+
+
 class AlreadyClaimed(Conflict):
     """A colleague holds the lease."""
 

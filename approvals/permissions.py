@@ -212,6 +212,23 @@ def check_can_settle(user: User, proposal: Proposal) -> None:
         raise NotAllowed("Reviewers of its queue and those who manage the agent settle an outcome.")
 
 
+def can_intervene(user: User, proposal: Proposal) -> bool:
+    """Who watches may stop and ask for a way back: reviewers of its queue, the agent's owner and managers, admins.
+
+    It judges nothing, so nobody has a conflict: the owner may take back what he may not approve."""
+    in_queue = proposal.queue_id is not None and proposal.queue_id in reviewable_queue_ids(user)
+    return in_queue or can_manage(user, proposal.agent)
+
+
+def check_can_intervene(user: User, proposal: Proposal) -> None:
+    """Raise `NotFound` for who may not see it, `NotAllowed` for who sees it and may change nothing (auditors)."""
+    check_can_see(user, proposal)
+    if not can_intervene(user, proposal):
+        raise NotAllowed(
+            "Reviewers of its queue and those who manage the agent recall it or ask for a rollback."
+        )
+
+
 def visible_to(user: User) -> Q:
     """The same rule as `check_can_see`, as a filter for lists."""
     if user.is_superuser or user.has_perm("audit.view_auditevent"):

@@ -95,6 +95,22 @@ def new_revision(
     _announce(proposal)
 
 
+def noted(
+    proposal: Proposal, *, kind: Kind, actor: Actor, at: datetime, detail: dict[str, Any] | None = None
+) -> None:
+    """Record what leaves the state of a locked proposal as it is, and what its agent has to hear of all the same."""
+    _save(proposal, at, [])
+    recording.record(
+        actor=actor,
+        kind=kind,
+        target=Target("proposal", str(proposal.pk), proposal.version),
+        after={"state": str(proposal.state), "revision": proposal.revision, "digest": proposal.digest},
+        detail=detail,
+        policy_version=proposal.policy_version_id,
+    )
+    _announce(proposal)
+
+
 def moved(
     proposal: Proposal,
     to: Queue,

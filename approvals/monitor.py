@@ -1,0 +1,1 @@
+"""What the people who watch see: what is about to run, and what has run of late. Read only."""
