@@ -62,7 +62,18 @@ def log_capital(losses: Sequence[tuple[float, float]], q0: float) -> float:
 
 def log_evidence(counts: Sequence[float], q0: float) -> float:
     """log E from counts per loss level."""
-    return log_capital(pairs(counts), q0)
+    logs = _log_factors(q0)
+    terms = list(_LOG_WEIGHTS)
+    for index, count in enumerate(counts):
+        if count:
+            terms = [term + count * factor for term, factor in zip(terms, logs[index], strict=True)]
+    return _log_sum(terms)
+
+
+@lru_cache(maxsize=4096)
+def _log_factors(q0: float) -> tuple[tuple[float, ...], ...]:
+    """log(1 + λ_k (q0 − x)) per loss level and part: a cell of the catch rate is asked for again and again."""
+    return tuple(tuple(log1p((1 - kept) / (1 - q0) * (q0 - loss)) for kept in FACTORS) for loss in LEVELS)
 
 
 def pairs(counts: Sequence[float]) -> list[tuple[float, float]]:
@@ -82,7 +93,7 @@ def needed(alpha: float, attempt: int) -> float:
 
 def log_seeds(caught: float, missed: float, rate: float) -> float:
     """log E against "the catch rate is at most `rate`": the same bet with a miss as the loss; 0 < rate ≤ 1."""
-    return log_capital(((0.0, caught), (1.0, missed)), 1 - rate)
+    return log_evidence((caught, 0, 0, 0, missed), 1 - rate)
 
 
 def _log_mix(stake: float, log_e: float) -> float:

@@ -1,5 +1,6 @@
 """What a state of the tier model says: alarms, how much is audited, what a promotion still lacks. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -177,39 +178,28 @@ def _critical_hurdle(state: State, target: str) -> Hurdle:
     return Hurdle("critical_gate", have >= need, have, need, words)
 
 
-def _circumstances(state: State, *, now: datetime) -> list[Hurdle]:
-    """Rules 3 and 4, and the second detector."""
+def _circumstances(state: State, *, now: datetime) -> Iterator[Hurdle]:
+    """Rules 3 and 4, and the second detector; those that most often say no come first."""
     limits = state.thresholds
-    return [
-        _detector_hurdle("detector", level(state), state.reference, "its errors come"),
-        _second_hurdle(state),
-        _days_hurdle("cool_down", now - state.since, limits.cool_down_days, "since the tier began"),
-        _days_hurdle(
-            "exposure",
-            state.last_at - state.first_at if state.first_at and state.last_at else timedelta(),
-            limits.exposure_days,
-            "between the first and the last review",
-        ),
-        _reviewers_hurdle(state),
-        _completion_hurdle(state),
-    ]
+    span = state.last_at - state.first_at if state.first_at and state.last_at else timedelta()
+    yield _days_hurdle("cool_down", now - state.since, limits.cool_down_days, "since the tier began")
+    yield _days_hurdle(
+        "exposure", span, limits.exposure_days, "between the period's first and its last review"
+    )
+    yield _reviewers_hurdle(state)
+    yield _completion_hurdle(state)
+    yield _quiet_hurdle("detector", level(state), state.reference, "errors come")
+    yield _quiet_hurdle(
+        "second_reviews", second_level(state), limits.q0(ON), "second reviewers disagree with approvals"
+    )
 
 
-def _detector_hurdle(code: str, have: float, reference: float, what: str) -> Hurdle:
+def _quiet_hurdle(code: str, have: float, reference: float, what: str) -> Hurdle:
     need = ESCALATION * quiet_level(reference)
-    met = have < need
     words = (
-        f"The detector is quiet: {have:.1f}, below {need:.1f}."
-        if met
-        else f"The detector stands at {have:.1f}: of late {what} too often; it must fall below {need:.1f}."
+        f"Of late {what} {'not' if have < need else 'far'} too often: {have:.1f}, to stay below {need:.1f}."
     )
-    return Hurdle(code, met, have, need, words)
-
-
-def _second_hurdle(state: State) -> Hurdle:
-    return _detector_hurdle(
-        "second_reviews", second_level(state), state.thresholds.q0(ON), "second reviewers disagree"
-    )
+    return Hurdle(code, have < need, have, need, words)
 
 
 def _days_hurdle(code: str, passed: timedelta, need: float, what: str) -> Hurdle:
