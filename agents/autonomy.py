@@ -21,7 +21,3 @@ def rank(tier: str) -> int:
 def lower(*tiers: str) -> Tier:
     """The least autonomous of the tiers: how ceilings and caps combine."""
     return LADDER[min(rank(tier) for tier in tiers)]
-
-
-AUDIT_RATE = {Tier.ON_THE_LOOP: 0.20, Tier.OUT_OF_THE_LOOP: 0.05}
-"""Probability that a proposal nobody reviewed beforehand is drawn for a blind audit (TIERS.md, Sampling)."""

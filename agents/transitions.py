@@ -1,5 +1,7 @@
 """Steps that write an agent's state or a mandate's tier; the only writers of either."""
 
+from typing import Any
+
 from accounts.models import User
 from agents import authority
 from agents.models import Agent, AgentState, Mandate, TierChange
@@ -30,15 +32,31 @@ def set_state(agent: Agent, state: AgentState, *, actor: Actor, reason: str) -> 
     )
 
 
-def set_tier(mandate: Mandate, tier: str, *, actor: Actor, changed_by: User | None, reason: str) -> None:
-    """Move a locked mandate to another tier and keep the change in its history."""
+def set_tier(
+    mandate: Mandate,
+    tier: str,
+    *,
+    actor: Actor,
+    changed_by: User | None,
+    reason: str,
+    cause: str = "hand",
+    numbers: dict[str, Any] | None = None,
+) -> TierChange | None:
+    """Move a locked mandate to another tier and keep the change, with the numbers that decided it, in its history."""
     before = mandate.tier
     if before == tier:
-        return
+        return None
     mandate.tier = tier
     mandate.save(update_fields=["tier"])
-    TierChange.objects.create(
-        mandate=mandate, before=before, after=tier, reason=reason, changed_by=changed_by
+    change = TierChange.objects.create(
+        mandate=mandate,
+        before=before,
+        after=tier,
+        reason=reason,
+        cause=cause,
+        agent_version=mandate.agent.version,
+        numbers=numbers or {},
+        changed_by=changed_by,
     )
     authority.bump()
     recording.record(
@@ -47,5 +65,12 @@ def set_tier(mandate: Mandate, tier: str, *, actor: Actor, changed_by: User | No
         target=Target("mandate", str(mandate.pk)),
         before={"tier": before},
         after={"tier": str(tier)},
-        detail={"reason": reason, "agent": mandate.agent.slug, "action_type": mandate.action_type.name},
+        detail={
+            "reason": reason,
+            "cause": cause,
+            "numbers": numbers or {},
+            "agent": mandate.agent.slug,
+            "action_type": mandate.action_type.name,
+        },
     )
+    return change

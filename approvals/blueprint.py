@@ -231,7 +231,12 @@ class _Check:
         for i, mandate in enumerate(mandates):
             place = f"{path}/mandates/{i}"
             name = mandate["action_type"]
-            if rank(mandate["tier"]) > rank(mandate.get("ceiling", mandate["tier"])):
+            if rank(mandate["tier"]) > rank(Tier.IN_THE_LOOP):
+                self.document.fault(
+                    place + "/tier",
+                    "a higher tier is earned; begin in_the_loop and give the ceiling it may reach",
+                )
+            elif rank(mandate["tier"]) > rank(mandate.get("ceiling", mandate["tier"])):
                 self.document.fault(place + "/tier", "is above the ceiling; lower it or raise the ceiling")
             for limit in ("max_amount", "window_amount"):
                 if limit in mandate and with_amount.get(name) is False:

@@ -12,8 +12,9 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from accounts.models import User
+from agents import authority
 from agents.authority import Bearer
-from agents.autonomy import Tier
+from agents.autonomy import Tier, lower
 from agents.models import ActionType, Agent, Credential, Mandate
 from agents.services import action_types, credentials, mandates, register
 from agents.services.action_types import Definition
@@ -162,9 +163,10 @@ def desk(tier: Tier = Tier.IN_THE_LOOP, *, at: dict[str, Any] | None = None, **t
     mandate = mandates.save(
         agent_id=agent.pk,
         action_type=kind.name,
-        terms=Terms(**{"tier": tier, "ceiling": tier, **terms}),
+        terms=Terms(**{"tier": lower(tier, Tier.IN_THE_LOOP), "ceiling": tier, **terms}),
         actor=admin(),
     )
+    earned(mandate, tier)
     return Desk(
         agent=agent,
         token=token,
@@ -175,6 +177,13 @@ def desk(tier: Tier = Tier.IN_THE_LOOP, *, at: dict[str, Any] | None = None, **t
         reviewer=reviewer(the_queue, name="Rita Reviewer"),
         second=reviewer(the_queue, name="Ravi Reviewer"),
     )
+
+
+def earned(mandate: Mandate, tier: Tier) -> None:
+    """The tier as if evidence had earned it: no use case raises one by hand (I12)."""
+    mandate.tier = tier
+    Mandate.objects.filter(pk=mandate.pk).update(tier=tier)
+    authority.bump()
 
 
 def hours_ago(hours: float) -> Any:

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from accounts.exceptions import Invalid, NotFound
 from accounts.models import User
-from agents import authority, permissions, transitions
+from agents import authority, permissions, turning
 from agents.autonomy import Tier, rank
 from agents.models import ActionType, Agent, Mandate
 from audit import recording
@@ -78,6 +78,7 @@ def store(
         .filter(agent=agent, action_type=action_type)
         .first()
     )
+    _check_not_raised(terms, mandate.tier if mandate else Tier.IN_THE_LOOP)
     before = as_terms(mandate) if mandate else None
     if mandate is not None and before == terms:
         return mandate
@@ -104,8 +105,17 @@ def store(
         detail={"reason": reason},
     )
     if tier_before != terms.tier:
-        transitions.set_tier(mandate, terms.tier, actor=actor, changed_by=changed_by, reason=reason)
+        turning.turn(mandate, tier=terms.tier, actor=actor, changed_by=changed_by, reason=reason)
     return mandate
+
+
+def _check_not_raised(terms: Terms, present: str) -> None:
+    """I12: evidence raises a tier, no hand does; between advisory and in the loop a person decides either way."""
+    if rank(terms.tier) > max(rank(present), rank(Tier.IN_THE_LOOP)):
+        raise Invalid(
+            "Nothing was saved: a tier above in the loop is earned by evidence and confirmed then.",
+            errors=[{"field": "tier", "message": f"must not be above {present}; raise the ceiling instead"}],
+        )
 
 
 def as_terms(mandate: Mandate) -> Terms:

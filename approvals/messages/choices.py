@@ -31,6 +31,9 @@ class Topic(StrEnum):
     DROPPED = "dropped"
     ROLLBACK = "rollback"
     PACING = "pacing"
+    DISPUTE = "dispute"
+    INCIDENT = "incident"
+    TIER = "tier"
 
 
 URGENT = frozenset({Topic.OVERDUE, Topic.ESCALATED})
@@ -69,6 +72,15 @@ WORDS: dict[str, Words] = {
     ),
     Topic.ROLLBACK: Words("Rollback", "What becomes of a rollback that you or your people asked for", "undo-2"),
     Topic.PACING: Words("Pacing", "Somebody approves faster than one can read (for admins)", "circle-pause"),
+    Topic.TIER: Words(
+        "A tier has changed", "An agent of yours has earned a tier, or lost one", "shield-alert"
+    ),
+    Topic.DISPUTE: Words(
+        "A judgement in dispute",
+        "A judgement of yours or of your agent is disputed, or settled",
+        "scroll-text",
+    ),
+    Topic.INCIDENT: Words("An incident", "An incident you answer for, or of your agent", "triangle-alert"),
     TEST: Words("A test message", "A test message", "mail"),
     UNDELIVERED: Words("Messages do not arrive", "Messages do not arrive", "triangle-alert"),
 }
@@ -80,7 +92,17 @@ def words(kind: str) -> Words:
 
 
 USUAL_EMAIL = frozenset(
-    {Topic.ASSIGNED, Topic.MENTIONED, Topic.OVERDUE, Topic.ESCALATED, Topic.DROPPED, Topic.ANSWERED}
+    {
+        Topic.ASSIGNED,
+        Topic.MENTIONED,
+        Topic.OVERDUE,
+        Topic.ESCALATED,
+        Topic.DROPPED,
+        Topic.ANSWERED,
+        Topic.TIER,
+        Topic.DISPUTE,
+        Topic.INCIDENT,
+    }
 )
 USUAL_CHAT = frozenset({Topic.ASSIGNED, Topic.MENTIONED, Topic.OVERDUE, Topic.ESCALATED})
 """What a chat address gets from the moment it is added."""

@@ -5,6 +5,7 @@ again when it settles (services/settle.py), which is when the agent learns of it
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,14 @@ from accounts.exceptions import Invalid
 from accounts.models import User
 from agents import evidence, strict_json
 from agents.autonomy import Tier
-from agents.evidence import LOSS_APPROVED, LOSS_WRONG, Judgement
+from agents.evidence import LOSS_APPROVED, LOSS_WRONG
 from agents.exceptions import AgentNotLive, ArgumentsInvalid
-from agents.models import AgentState, Evidence
+from agents.models import AgentState
 from approvals import (
+    blind,
     canonical,
     grants,
+    judging,
     news,
     notifications,
     pacing,
@@ -30,7 +33,7 @@ from approvals import (
     transitions,
 )
 from approvals.exceptions import AlreadyClaimed, NotSeen, PolicyRefused, ProposalChanged, TooFast, WrongState
-from approvals.models import Claim, Decision, HeldBallot, Proposal, Revision, Verdict, Vote
+from approvals.models import BlindReview, Claim, Decision, HeldBallot, Proposal, Revision, Verdict, Vote
 from approvals.notifications import Topic
 from approvals.states import State
 from audit import recording
@@ -86,6 +89,7 @@ def decide(*, proposal_id: UUID, reviewer: User, ballot: Ballot) -> Decided:
     `AgentNotLive`."""
     try:
         with transaction.atomic(durable=True):
+            judging.lock(proposal_id)
             return _decide(transitions.locked(proposal_id), reviewer, ballot)
     except TooFast as stop:
         _record_stop(proposal_id, reviewer, stop)
@@ -432,16 +436,35 @@ def _record_evidence(proposal: Proposal, revision: Revision, reviewer: User, bal
             before=proposed.arguments, after=revision.arguments, material=proposal.action_type.material
         )
         verdict = str(Verdict.EDIT)
-    veto = ballot.verdict == Verdict.VETO
-    evidence.record(
-        agent=proposal.agent,
-        agent_version=proposal.agent_version,
-        action_type=proposal.action_type,
-        tier=proposal.tier,
-        proposal_id=proposal.pk,
+    judging.decided(
+        proposal,
         revision=proposed.number,
-        judgement=Judgement(
-            basis=Evidence.Basis.VETO if veto else Evidence.Basis.DECISION, verdict=verdict, loss=loss
-        ),
-        judged_by=reviewer,
+        verdict=verdict,
+        loss=loss,
+        veto=ballot.verdict == Verdict.VETO,
+        by=reviewer,
     )
+    _ask_others(
+        proposal, proposed, reason=ballot.reason, loss=loss, was_pending=ballot.verdict != Verdict.VETO
+    )
+
+
+def _ask_others(
+    proposal: Proposal, proposed: Revision, *, reason: str, loss: Decimal, was_pending: bool
+) -> None:
+    """Blind reviews of what was decided: of an approval by the draw made when it was submitted, of a rejection where
+    the reviewer says that it was not the agent's fault."""
+    if not was_pending or proposal.queue is None:
+        return
+    now = timezone.now()
+    excused = {item["code"] for item in proposal.queue.reason_codes if item.get("not_agents_fault")}
+    if loss == LOSS_APPROVED and proposal.sampled and proposal.sample_probability:
+        blind.arise(
+            proposal,
+            proposed,
+            kind=BlindReview.Kind.SECOND,
+            probability=proposal.sample_probability,
+            at=now,
+        )
+    elif loss == LOSS_WRONG and reason in excused:
+        blind.arise(proposal, proposed, kind=BlindReview.Kind.FAULT, probability=1.0, at=now)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.exceptions import Invalid
 from accounts.models import User
 from agents.models import Agent
-from approvals import permissions, transitions
+from approvals import judging, permissions, transitions
 from approvals.exceptions import WrongState
 from approvals.models import Outcome, Proposal
 from approvals.requests import OutcomeRequest
@@ -24,6 +24,8 @@ _STATE = {"succeeded": State.SUCCEEDED, "failed": State.FAILED, "unknown": State
 def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Proposal:
     """Record the agent's report. The same report again is answered, another one refused (`WrongState`)."""
     with transaction.atomic(durable=True):
+        if Proposal.objects.filter(pk=proposal_id, agent=agent).exists():
+            judging.lock(proposal_id)
         proposal = transitions.locked(proposal_id, agent_id=agent.pk)
         occurred_at = _in_utc(request.occurred_at)
         earlier = Outcome.objects.filter(proposal=proposal).first()
@@ -50,6 +52,8 @@ def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Propo
             at=now,
             detail={"status": request.status, "external_id": request.external_id},
         )
+        if proposal.state == State.FAILED:
+            judging.failed(proposal, at=now, why="failed")
         _roll_back_parent(proposal, actor=agent.actor(), at=now)
     return proposal
 
@@ -57,6 +61,7 @@ def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Propo
 def settle(*, proposal_id: UUID, person: User, status: str, note: str) -> Proposal:
     """A person who sees the proposal says what really happened after an unknown outcome."""
     with transaction.atomic(durable=True):
+        judging.lock(proposal_id)
         proposal = transitions.locked(proposal_id)
         permissions.check_can_see(person, proposal)
         permissions.check_can_settle(person, proposal)
@@ -74,6 +79,8 @@ def settle(*, proposal_id: UUID, person: User, status: str, note: str) -> Propos
             proposal, _STATE[status], actor=person.actor(), at=now, detail={"status": status, "note": note}
         )
         Outcome.objects.filter(proposal=proposal).update(status=status, settled_by=person, reported_at=now)
+        if proposal.state == State.FAILED:
+            judging.failed(proposal, at=now, why="failed")
         _roll_back_parent(proposal, actor=person.actor(), at=now)
     return proposal
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.exceptions import DomainError
 from accounts.models import User
-from approvals import news, notifications, permissions, transitions
+from approvals import judging, news, notifications, permissions, transitions
 from approvals.exceptions import WrongState
 from approvals.models import HeldBallot, Proposal, Verdict
 from approvals.notifications import Topic
@@ -50,6 +50,7 @@ def settle_due(*, now: datetime, limit: int = BATCH) -> int:
 def _settle(proposal_id: UUID) -> bool:
     """One ballot in a transaction of its own. One that cannot be counted any more is dropped, and its reviewer told."""
     with transaction.atomic(durable=True):
+        judging.lock(proposal_id)
         held = _locked(proposal_id)
         if held is None:
             return False

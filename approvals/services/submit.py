@@ -13,16 +13,16 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from agents import authority, pointers, schemas
+from agents import authority, pointers, schemas, standings
 from agents.authority import Bearer, Cache
-from agents.autonomy import AUDIT_RATE
+from agents.autonomy import Tier
 from agents.exceptions import ArgumentsInvalid, BadCredential
 from agents.models import ActionType, Agent, Mandate
-from approvals import acceptance, canonical, deadlines, facts, grants, news, routing
+from approvals import acceptance, blind, canonical, deadlines, facts, grants, news, routing
 from approvals.acceptance import Draft
 from approvals.exceptions import IdempotencyConflict, InFlight
 from approvals.ids import uuid7
-from approvals.models import Decision, Priority, Proposal, Revision, Verdict
+from approvals.models import BlindReview, Decision, Priority, Proposal, Revision, Verdict
 from approvals.requests import ProposeRequest
 from approvals.states import State
 from audit import recording
@@ -120,8 +120,21 @@ def _attempt(standing: _Standing, asked: _Request) -> Submitted | None:
         return submitted
 
 
+def _draw_probability(state: State, mandate: Mandate | None, action_type: ActionType) -> float | None:
+    """The chance of a blind review after the fact: an audit of what runs by itself, a second review of what a person
+    approves (TIERS.md, Sampling). It depends on the mandate's standing alone, never on the action's features."""
+    limits = standings.thresholds_of(mandate, action_type)
+    if state == State.PENDING:
+        return limits.second or None
+    if mandate is None or state not in (State.SCHEDULED, State.APPROVED):
+        return None
+    if mandate.audit_rate is not None:
+        return mandate.audit_rate
+    return limits.early_out if mandate.tier == Tier.OUT_OF_THE_LOOP else limits.early_on
+
+
 def approve_by_policy(proposal: Proposal, *, at: datetime) -> None:
-    """A step: the decision and grant of a proposal that an earned tier lets through."""
+    """A step: the decision and grant of a proposal that an earned tier lets through, and its audit if it was drawn."""
     revision = proposal.revisions.get(number=proposal.revision)
     Decision.objects.create(
         proposal=proposal,
@@ -132,6 +145,10 @@ def approve_by_policy(proposal: Proposal, *, at: datetime) -> None:
         decided_at=at,
     )
     grants.issue(proposal, revision, at=at)
+    if proposal.sampled and proposal.sample_probability:
+        blind.arise(
+            proposal, revision, kind=BlindReview.Kind.AUDIT, probability=proposal.sample_probability, at=at
+        )
 
 
 def _draft(standing: _Standing, asked: _Request) -> Draft:
@@ -159,7 +176,7 @@ def _draft(standing: _Standing, asked: _Request) -> Draft:
     )
     content = canonical.arguments_bytes(request.arguments)
     queue = rules.queues[route.queue] if route.queue else None
-    probability = AUDIT_RATE.get(route.tier) if route.state in (State.SCHEDULED, State.APPROVED) else None
+    probability = _draw_probability(route.state, mandate, action_type)
     proposal = Proposal(
         id=uuid7(),
         agent=agent,
@@ -184,6 +201,7 @@ def _draft(standing: _Standing, asked: _Request) -> Draft:
         context=request.context,
         subject_type=subjects.subject_type,
         subject_id=subjects.subject_id,
+        subject_key=subjects.key,
         trace_id=request.trace_id,
         parent_id=_own_parent(agent, request),
         current_state=request.current_state,

@@ -14,11 +14,11 @@ from uuid import UUID
 import msgspec
 
 from accounts.models import User
-from agents import evidence, pointers
-from agents.autonomy import AUDIT_RATE, Tier
+from agents import evidence, pointers, standings
+from agents.autonomy import Tier
 from agents.evidence import LOSS_APPROVED, LOSS_WRONG
 from agents.models import Evidence
-from approvals import canonical, deadlines, facts, grants, keys, quorum, routing, states
+from approvals import canonical, deadlines, facts, grants, keys, quorum, routing, states, subjects
 from approvals.models import Claim, Decision, Grant, Outcome, Priority, Proposal, Revision, Verdict, Vote
 from approvals.routing import Route
 from approvals.states import State
@@ -71,8 +71,8 @@ class Life:
             version=1, revision=1, title=pointers.title(kind.title_template, case.arguments), amount=amount,
             currency=currency, summary=case.summary, reasoning=case.reasoning, confidence=case.confidence,
             context=case.context, subject_type=case.subject[0], subject_id=case.subject[1],
-            trace_id=f"tr-{self.rng.getrandbits(40):010x}", current_state=case.current_state,
-            priority=Priority[case.priority.upper()], created_at=at, changed_at=at,
+            subject_key=subjects.key(case.subject[1]), trace_id=f"tr-{self.rng.getrandbits(40):010x}",
+            current_state=case.current_state, priority=Priority[case.priority.upper()], created_at=at, changed_at=at,
         )  # fmt: skip
         content = canonical.arguments_bytes(case.arguments)
         self._revision(proposal, content, 1, None, "", at)
@@ -83,8 +83,9 @@ class Life:
         self._place(proposal, route)
         queue = proposal.queue
         if route.state in (State.SCHEDULED, State.APPROVED):
-            proposal.sample_probability = AUDIT_RATE[route.tier]
-            proposal.sampled = self.rng.random() < AUDIT_RATE[route.tier]
+            limits = standings.thresholds_of(self.cast.mandates[agent, action_type], kind)
+            rate = limits.early_out if route.tier == Tier.OUT_OF_THE_LOOP else limits.early_on
+            proposal.sample_probability, proposal.sampled = rate, self.rng.random() < rate
         proposal.expires_at = at + timedelta(days=2)
         if queue is not None:
             deadlines.enter(proposal, queue, at=at)

@@ -14,8 +14,10 @@ from guardian.models import GroupObjectPermission
 
 from accounts.models import Absence, User
 from accounts.services import absences
-from agents.models import Agent
+from agents.autonomy import Tier
+from agents.models import Agent, Mandate
 from agents.services import credentials
+from agents.transitions import set_tier
 from approvals.models import Queue
 from approvals.services import load_blueprint, set_up
 from audit import recording
@@ -37,6 +39,7 @@ def set_up_company() -> None:
     for path in company.BLUEPRINTS:
         load_blueprint.load(data=path.read_bytes(), name=path.name, actor=admin)
     _reviewers(admin)
+    _earned()
     _absences(admin)
     _tokens()
 
@@ -101,6 +104,27 @@ def _people() -> None:
                     "teams": list(person.teams),
                 },
             )
+
+
+EARNED = (
+    ("ledger-assistant", "post_journal_entry"),
+    ("refund-desk", "issue_voucher"),
+    ("order-care", "cancel_order"),
+    ("stock-buyer", "create_purchase_order"),
+    ("stock-buyer", "change_purchase_order"),
+    ("night-operator", "restart_service"),
+)
+"""Mandates that were on the loop already when the told past began."""
+
+
+def _earned() -> None:
+    """What nobody can set by hand: the tiers that a past before the told one had earned."""
+    for agent, action_type in EARNED:
+        mandate = Mandate.objects.get(agent__slug=agent, action_type__name=action_type)
+        if not mandate.tier_changes.exists():
+            with transaction.atomic(durable=True):
+                set_tier(mandate, Tier.ON_THE_LOOP, actor=_ACTOR, changed_by=None,
+                         reason="Earned before the demo's past begins.", cause="evidence")  # fmt: skip
 
 
 def _reviewers(admin: User) -> None:

@@ -14,7 +14,7 @@ from agents.services import action_types, mandates, register
 from agents.services.action_types import Definition
 from agents.services.mandates import Terms
 from audit.models import AuditEvent
-from tests.factories import REFUND_SCHEMA, Desk, admin, desk, person
+from tests.factories import REFUND_SCHEMA, Desk, admin, desk, earned, person
 
 pytestmark = pytest.mark.django_db
 
@@ -25,17 +25,26 @@ def save(the: Desk, terms: Terms, actor: Any = None) -> Mandate:
     )
 
 
-def test_an_owner_moves_the_tier_up_to_the_ceiling_and_not_the_ceiling() -> None:
+def test_nobody_raises_a_tier_by_hand() -> None:
+    """I12: not the owner, not an admin, not with a new mandate."""
+    the = desk()
+    save(the, Terms(ceiling=Tier.OUT_OF_THE_LOOP))
+    for actor in (the.agent.owner, admin()):
+        with pytest.raises(Invalid):
+            save(the, Terms(tier=Tier.ON_THE_LOOP, ceiling=Tier.OUT_OF_THE_LOOP), actor)
+    assert Mandate.objects.get().tier == Tier.IN_THE_LOOP
+
+
+def test_an_owner_lowers_the_tier_and_does_not_move_the_ceiling() -> None:
     the = desk()
     with pytest.raises(NotAllowed):
         save(the, Terms(tier=Tier.ON_THE_LOOP, ceiling=Tier.ON_THE_LOOP), the.agent.owner)
     save(the, Terms(ceiling=Tier.OUT_OF_THE_LOOP))
-    save(the, Terms(tier=Tier.ON_THE_LOOP, ceiling=Tier.OUT_OF_THE_LOOP), the.agent.owner)
+    earned(the.mandate, Tier.ON_THE_LOOP)
     save(the, Terms(tier=Tier.ADVISORY, ceiling=Tier.ADVISORY), the.agent.owner)
     with pytest.raises(NotAllowed):
         save(the, Terms(ceiling=Tier.IN_THE_LOOP), the.agent.owner)
     assert list(TierChange.objects.order_by("id").values_list("before", "after")) == [
-        ("in_the_loop", "on_the_loop"),
         ("on_the_loop", "advisory"),
     ]
 

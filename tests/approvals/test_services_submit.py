@@ -11,9 +11,8 @@ from agents import authority
 from agents.autonomy import Tier
 from agents.exceptions import ArgumentsInvalid, BadCredential
 from agents.models import ActionType, Mandate
-from agents.services import action_types, credentials, mandates
+from agents.services import action_types, credentials
 from agents.services.action_types import Definition
-from agents.services.mandates import Terms
 from approvals import representation
 from approvals.exceptions import IdempotencyConflict
 from approvals.models import Decision, Grant, PolicyVersion, Proposal, Queue
@@ -22,7 +21,7 @@ from approvals.services import amend, submit
 from approvals.states import State
 from audit import chain
 from audit.models import AuditEvent
-from tests.factories import ARGUMENTS, REFUND_SCHEMA, Desk, admin, desk, policy, queue
+from tests.factories import ARGUMENTS, REFUND_SCHEMA, Desk, admin, desk, earned, policy, queue
 
 pytestmark = pytest.mark.django_db
 
@@ -180,12 +179,8 @@ def test_no_queue_means_denied_where_somebody_must_look() -> None:
     ActionType.objects.update(domain="nobodys")
     authority.bump()
     assert [codes(the.propose())[-1] for _ in range(2)] == ["no_queue", "no_queue"]
-    mandates.save(
-        agent_id=the.agent.pk,
-        action_type=the.action_type.name,
-        terms=Terms(tier=Tier.OUT_OF_THE_LOOP, ceiling=Tier.OUT_OF_THE_LOOP),
-        actor=admin(),
-    )
+    Mandate.objects.update(ceiling=Tier.OUT_OF_THE_LOOP, window_count=None)
+    earned(the.mandate, Tier.OUT_OF_THE_LOOP)
     assert the.propose().state == State.APPROVED
 
 
@@ -202,7 +197,7 @@ def test_without_a_mandate_it_is_denied_and_said_why() -> None:
 
 @pytest.mark.parametrize(
     ("tier", "probability"),
-    [(Tier.IN_THE_LOOP, None), (Tier.ON_THE_LOOP, 0.20), (Tier.OUT_OF_THE_LOOP, 0.05)],
+    [(Tier.IN_THE_LOOP, 0.10), (Tier.ON_THE_LOOP, 0.50), (Tier.OUT_OF_THE_LOOP, 0.20)],
 )
 @pytest.mark.parametrize("drawn", [True, False])
 def test_the_draw_is_recorded_and_not_to_be_seen(
@@ -211,7 +206,7 @@ def test_the_draw_is_recorded_and_not_to_be_seen(
     monkeypatch.setattr(submit._random, "random", lambda: 0.0 if drawn else 0.999)
     the = desk(tier)
     proposal = the.propose()
-    assert (proposal.sample_probability, proposal.sampled) == (probability, drawn and probability is not None)
+    assert (proposal.sample_probability, proposal.sampled) == (probability, drawn)
     told = representation.of(proposal).decode()
     content = AuditEvent.objects.filter(object_id=str(proposal.pk)).values_list("content", flat=True)
     for text in (told, *content):

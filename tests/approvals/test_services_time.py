@@ -15,7 +15,7 @@ from approvals.models import Claim, Decision, Grant, Outcome, Proposal, Verdict
 from approvals.services import amend, claim, expire, redeem, suspend
 from approvals.states import State
 from audit.models import AuditEvent
-from tests.factories import Desk, admin, desk
+from tests.factories import Desk, admin, desk, earned
 
 pytestmark = pytest.mark.django_db
 
@@ -176,7 +176,7 @@ def test_a_fault_in_one_row_or_step_does_not_stop_the_clock(monkeypatch: pytest.
     broken, sound = the.propose(), the.propose()
     terms(the, tier="in_the_loop", ceiling="on_the_loop")
     undecided = the.propose()
-    terms(the, tier="on_the_loop")
+    earned(the.mandate, Tier.ON_THE_LOOP)
     Proposal.objects.filter(pk__in=[broken.pk, sound.pk]).update(effective_at=at(seconds=-1))
     Proposal.objects.filter(pk=undecided.pk).update(expires_at=at(seconds=-1))
     issue = grants.issue

@@ -26,7 +26,3 @@ def test_lower_is_the_less_autonomous(one: Tier, other: Tier) -> None:
 def test_an_unknown_tier_is_no_tier() -> None:
     with pytest.raises(ValueError, match="root"):
         autonomy.lower("root", Tier.ADVISORY)
-
-
-def test_audit_rates_are_those_of_the_tier_model() -> None:
-    assert {Tier.ON_THE_LOOP: 0.20, Tier.OUT_OF_THE_LOOP: 0.05} == autonomy.AUDIT_RATE
