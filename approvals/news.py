@@ -37,12 +37,25 @@ def person_topic(person_id: int) -> str:
     return f"person:{person_id}"
 
 
+def agent_topic(agent_id: int) -> str:
+    return f"agent:{agent_id}"
+
+
 def proposal_changed(proposal: Proposal) -> None:
-    """Its state, content or holder is another one; whoever has it or its queue on screen hears of it."""
-    topics = [proposal_topic(proposal.pk)]
+    """Its state, content or holder is another one; whoever has it, its queue or its agent on screen hears of it."""
+    _after_commit([proposal_topic(proposal.pk), *_around(proposal)])
+
+
+def proposal_came(proposal: Proposal) -> None:
+    """A new one; nobody can have it on screen yet."""
+    _after_commit(_around(proposal))
+
+
+def _around(proposal: Proposal) -> list[str]:
+    topics = [agent_topic(proposal.agent_id)]
     if proposal.queue_id is not None and proposal.queue is not None:
         topics.append(queue_topic(proposal.queue.slug))
-    _after_commit(topics)
+    return topics
 
 
 def queue_changed(slug: str) -> None:

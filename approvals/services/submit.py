@@ -18,7 +18,7 @@ from agents.authority import Bearer, Cache
 from agents.autonomy import Tier
 from agents.exceptions import ArgumentsInvalid, BadCredential
 from agents.models import ActionType, Agent, Mandate
-from approvals import acceptance, blind, canonical, deadlines, facts, grants, news, routing
+from approvals import acceptance, blind, canonical, deadlines, facts, grants, news, rollbacks, routing
 from approvals.acceptance import Draft
 from approvals.exceptions import IdempotencyConflict, InFlight
 from approvals.ids import uuid7
@@ -109,7 +109,10 @@ def _attempt(standing: _Standing, asked: _Request) -> Submitted | None:
     """One try with this cache; None when authority has changed meanwhile."""
     draft = _draft(standing, asked)
     if draft.route.state not in (State.SCHEDULED, State.APPROVED):
-        return _accept(draft, standing, asked)
+        if draft.proposal.parent_id is None:
+            return _accept(draft, standing, asked)
+        with transaction.atomic(durable=True):
+            return _linked(_accept(draft, standing, asked))
     with transaction.atomic(durable=True):
         assert standing.mandate is not None
         Mandate.objects.select_for_update(of=("self",), no_key=True).get(pk=standing.mandate.pk)
@@ -117,7 +120,14 @@ def _attempt(standing: _Standing, asked: _Request) -> Submitted | None:
         submitted = _accept(draft, standing, asked)
         if submitted is not None and submitted.created and draft.route.state == State.APPROVED:
             approve_by_policy(submitted.proposal, at=submitted.proposal.created_at)
-        return submitted
+        return _linked(submitted)
+
+
+def _linked(submitted: Submitted | None) -> Submitted | None:
+    """Where it undoes what a person asked to be undone, it is named there in the same transaction."""
+    if submitted is not None and submitted.created and submitted.proposal.parent_id is not None:
+        rollbacks.link(submitted.proposal, at=timezone.now())
+    return submitted
 
 
 def _draw_probability(state: State, mandate: Mandate | None, action_type: ActionType) -> float | None:
@@ -284,8 +294,7 @@ def _accept(draft: Draft, standing: _Standing, asked: _Request) -> Submitted | N
     """Store it. None: authority has changed. A taken key is a repeat or a conflict."""
     answer = acceptance.accept(draft, standing.cache.number)
     if answer.is_inserted:
-        if draft.proposal.queue is not None:
-            news.queue_changed(draft.proposal.queue.slug)
+        news.proposal_came(draft.proposal)
         return Submitted(draft.proposal, True, draft.canonical)
     if not answer.is_current:
         return None
