@@ -20,7 +20,7 @@ from agents.http import (
     parse,
 )
 from agents.models import Mandate
-from approvals import facts, keys, representation, selectors
+from approvals import facts, keys, representation, rollbacks, selectors
 from approvals.requests import OutcomeRequest, ProposeRequest, RedeemRequest, ReviseRequest, WithdrawRequest
 from approvals.services import amend
 from approvals.services.redeem import redeem as redeem_grant
@@ -73,9 +73,17 @@ def _list(request: HttpRequest) -> HttpResponse:
             "A parameter was refused.",
             errors=[{"field": "status", "message": "must be one of " + ", ".join(State.values)}],
         )
+    rollback = request.GET.get("rollback", "")
+    if rollback not in ("", "requested"):
+        raise FieldsInvalid(
+            "A parameter was refused.", errors=[{"field": "rollback", "message": "must be requested"}]
+        )
     limit = _number(request, "limit", default=50, least=1, most=MAX_PAGE)
     before = _cursor(request.GET.get("cursor", ""))
-    found = selectors.own_proposals(bearer.agent.pk, before=before, state=status, limit=limit + 1)
+    asked_back = rollbacks.unanswered() if rollback else None
+    found = selectors.own_proposals(
+        bearer.agent.pk, before=before, state=status, also=asked_back, limit=limit + 1
+    )
     page = found[:limit]
     return as_json(
         {

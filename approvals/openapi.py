@@ -71,6 +71,16 @@ _PROPOSAL = _object(
             reported_at=_TIME,
         )
     ),
+    rollback=_nullable(
+        _object(
+            requested_at=_TIME,
+            reason=_TEXT,
+            by=_TEXT,
+            action_type=_nullable(_TEXT),
+            proposal=_nullable(_UUID),
+        )
+        | {"description": "a person asks to undo it: propose this action type with parent_id"}
+    ),
     created_at=_TIME,
     due_at=_nullable(_TIME),
     expires_at=_nullable(_TIME),
@@ -119,6 +129,10 @@ _QUERY = {
     "wait": ("seconds to wait for a change, at most 60", {"type": "integer", "minimum": 0, "maximum": 60}),
     "after_version": ("return at once when the version is above this", {"type": "integer", "minimum": 0}),
     "status": ("only proposals in this state", {"type": "string", "enum": State.values}),
+    "rollback": (
+        "only what somebody asked to be undone while nothing is under way that would undo it",
+        {"type": "string", "enum": ["requested"]},
+    ),
     "limit": ("page size", {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}),
     "cursor": ("next_cursor of the page before", _TEXT),
 }
@@ -184,7 +198,7 @@ def document() -> dict[str, Any]:
     )
     listing = _operation(
         "List one's own proposals, newest first",
-        parameters=_query("status", "limit", "cursor"),
+        parameters=_query("status", "rollback", "limit", "cursor"),
         answers={"200": ("A page", page)},
         errors=[422],
     )

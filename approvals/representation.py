@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 
-from approvals.models import Decision, Grant, Outcome, Proposal, Revision
+from approvals.models import Decision, Grant, Outcome, Proposal, Revision, RollbackRequest
 from approvals.states import State
 
 _WITH_GRANT = frozenset({State.APPROVED})
+_WITH_ROLLBACK = frozenset({State.SUCCEEDED, State.ROLLED_BACK})
 
 
 def of(proposal: Proposal) -> bytes:
@@ -30,6 +31,7 @@ def as_dict(proposal: Proposal) -> dict[str, Any]:
         decision=decision,
         grant=getattr(proposal, "grant", None),
         outcome=getattr(proposal, "outcome", None),
+        rollback=getattr(proposal, "rollback_request", None) if proposal.state in _WITH_ROLLBACK else None,
     )
 
 
@@ -40,6 +42,7 @@ def build(
     decision: Decision | None = None,
     grant: Grant | None = None,
     outcome: Outcome | None = None,
+    rollback: RollbackRequest | None = None,
 ) -> dict[str, Any]:
     """The representation from what is at hand; the arguments are the stored canonical bytes, never re-serialised."""
     return {
@@ -59,6 +62,7 @@ def build(
         "decision": decision and _decision(decision),
         "grant": _grant(grant) if grant is not None and proposal.state in _WITH_GRANT else None,
         "outcome": outcome and _outcome(outcome),
+        "rollback": rollback and _rollback(rollback, proposal),
         "created_at": _time(proposal.created_at),
         "due_at": _time(proposal.due_at),
         "expires_at": _time(proposal.expires_at),
@@ -88,6 +92,18 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "cost": None if outcome.cost is None else float(outcome.cost),
         "occurred_at": _time(outcome.occurred_at),
         "reported_at": _time(outcome.reported_at),
+    }
+
+
+def _rollback(request: RollbackRequest, proposal: Proposal) -> dict[str, Any]:
+    """What a person asks to be undone, and by which action type; `proposal` is what answers it so far."""
+    undoing = proposal.action_type.reversible_by
+    return {
+        "requested_at": _time(request.asked_at),
+        "reason": request.reason,
+        "by": str(request.asked_by)[:120],
+        "action_type": undoing.name if undoing else None,
+        "proposal": None if request.compensation_id is None else str(request.compensation_id),
     }
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.core.cache import cache
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.exceptions import NotFound
@@ -217,10 +218,13 @@ def own_proposal(agent_id: int, proposal_id: UUID) -> Proposal:
     return found
 
 
-def own_proposals(agent_id: int, *, before: UUID | None, state: str, limit: int) -> list[Proposal]:
-    """An agent's own proposals, newest first, by keyset."""
+def own_proposals(
+    agent_id: int, *, before: UUID | None, state: str, limit: int, also: Q | None = None
+) -> list[Proposal]:
+    """An agent's own proposals, newest first, by keyset; `also` narrows them further."""
     found = (
-        Proposal.objects.select_related("action_type", "queue", "agent", "grant", "outcome")
+        Proposal.objects.select_related("action_type__reversible_by", "queue", "agent", "grant", "outcome")
+        .select_related("rollback_request__asked_by")
         .defer("context", "reasoning", "summary", "current_state", "metadata")
         .filter(agent_id=agent_id)
         .order_by("-id")
@@ -229,4 +233,6 @@ def own_proposals(agent_id: int, *, before: UUID | None, state: str, limit: int)
         found = found.filter(pk__lt=before)
     if state:
         found = found.filter(state=state)
+    if also is not None:
+        found = found.filter(also)
     return list(found[:limit])
