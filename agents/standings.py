@@ -110,6 +110,18 @@ def _between(row: Standing, after: datetime | None, until: datetime | None) -> Q
     return found.order_by("counts_at", "id")
 
 
+def latest(row: Standing, since: datetime, most: int) -> tuple[list[Event], bool]:
+    """The last events that counted in the period that began at `since`, oldest first, and whether these are all."""
+    rows = _between(row, None, row.folded_until).filter(counts_at__gte=since)
+    found = [event(one) for one in rows.order_by("-counts_at", "-id")[: most + 1]]
+    return found[:most][::-1], len(found) <= most
+
+
+def waiting(row: Standing) -> int:
+    """How many judgements were made and do not count yet: their maturity delay runs."""
+    return 0 if row.folded_until is None else _uncounted(row, row.folded_until).count()
+
+
 def _uncounted(row: Standing, at: datetime) -> QuerySet[Evidence]:
     return Evidence.objects.filter(standing=row, counts=True, counts_at__gt=at).exclude(_overtaken())
 
