@@ -179,7 +179,7 @@ def marking(the: object) -> None:
     times: dict[bool, list[float]] = {True: [], False: []}
     for turn in range(2 * TURNS):
         with_news = turn % 2 == 0
-        without = mock.patch.object(news, "queue_changed", lambda slug: None)
+        without = mock.patch.object(news, "proposal_came", lambda proposal: None)
         with nullcontext() if with_news else without:
             begun = time.perf_counter()
             for _ in range(IN_A_TURN):

@@ -6,12 +6,13 @@ from uuid import UUID
 
 import rfc8785
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.exceptions import Invalid
 from accounts.models import User
-from agents.models import Agent
-from approvals import judging, permissions, transitions
+from agents.models import Agent, Mandate
+from approvals import judging, permissions, rollbacks, transitions
 from approvals.exceptions import WrongState
 from approvals.models import Outcome, Proposal
 from approvals.requests import OutcomeRequest
@@ -24,8 +25,7 @@ _STATE = {"succeeded": State.SUCCEEDED, "failed": State.FAILED, "unknown": State
 def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Proposal:
     """Record the agent's report. The same report again is answered, another one refused (`WrongState`)."""
     with transaction.atomic(durable=True):
-        if Proposal.objects.filter(pk=proposal_id, agent=agent).exists():
-            judging.lock(proposal_id)
+        _lock_mandates(proposal_id, agent=agent)
         proposal = transitions.locked(proposal_id, agent_id=agent.pk)
         occurred_at = _in_utc(request.occurred_at)
         earlier = Outcome.objects.filter(proposal=proposal).first()
@@ -61,7 +61,7 @@ def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Propo
 def settle(*, proposal_id: UUID, person: User, status: str, note: str) -> Proposal:
     """A person who sees the proposal says what really happened after an unknown outcome."""
     with transaction.atomic(durable=True):
-        judging.lock(proposal_id)
+        _lock_mandates(proposal_id)
         proposal = transitions.locked(proposal_id)
         permissions.check_can_see(person, proposal)
         permissions.check_can_settle(person, proposal)
@@ -85,6 +85,16 @@ def settle(*, proposal_id: UUID, person: User, status: str, note: str) -> Propos
     return proposal
 
 
+def _lock_mandates(proposal_id: UUID, **own: Agent) -> None:
+    """Its mandate and its parent's, whose evidence its success may change, in one order for all who need both."""
+    family = Proposal.objects.filter(Q(pk=proposal_id) | Q(children=proposal_id), **own)
+    keys = list(family.values_list("agent_id", "action_type_id"))
+    mandates = Mandate.objects.filter(
+        agent_id__in={agent_id for agent_id, _ in keys}, action_type_id__in={kind_id for _, kind_id in keys}
+    )
+    list(mandates.select_for_update(of=("self",), no_key=True).order_by("pk").values_list("pk"))
+
+
 def _roll_back_parent(proposal: Proposal, *, actor: Actor, at: datetime) -> None:
     """A step: what its action type's `reversible_by` has undone, as the parent's compensation, is rolled back."""
     if proposal.state != State.SUCCEEDED or proposal.parent_id is None:
@@ -93,6 +103,8 @@ def _roll_back_parent(proposal: Proposal, *, actor: Actor, at: datetime) -> None
     undoes = parent.action_type.reversible_by_id == proposal.action_type_id
     if undoes and parent.state == State.SUCCEEDED:
         transitions.apply(parent, State.ROLLED_BACK, actor=actor, at=at, detail={"by": str(proposal.pk)})
+        if rollbacks.done(parent, proposal):
+            judging.failed(parent, at=at, why="rolled_back")
 
 
 def _in_utc(time: datetime | None) -> datetime | None:
