@@ -9,15 +9,25 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    TimeoutError,
+    ViewportSize,
+    expect,
+)
 
 from accounts.models import User
+from approvals import news
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ARGUMENTS = (
@@ -34,6 +44,10 @@ PICTURES = os.environ.get("COUNTERSIGN_PICTURES", "")
 """A directory for pictures of the pages that are checked, for people who want to look at them."""
 PATIENCE = 15
 """Seconds for which a test waits for what ought to happen at once."""
+NEWS = 50
+"""Seconds for which it waits for what a stream tells: should a hint get lost, the page's slow pulse is as good."""
+REFUSALS = ("status of 409", "status of 422", "Code 409", "Code 422")
+"""The browser's own notes of a refusal, for tests that mean to be refused."""
 
 
 def chromium() -> str | None:
@@ -45,6 +59,11 @@ def chromium() -> str | None:
 
 # — Who sits at it
 
+_HEAR = """window.said = []; new MutationObserver(() => {
+    const words = document.getElementById("announcer")?.textContent;
+    if (words && words !== window.said.at(-1)) window.said.push(words);
+}).observe(document, { subtree: true, childList: true, characterData: true })"""
+
 
 def signed_in(chrome: Browser, url: str, user: User, **options: Any) -> BrowserContext:
     """A browser of this person; the session is made as the sign-in page would make it."""
@@ -52,6 +71,7 @@ def signed_in(chrome: Browser, url: str, user: User, **options: Any) -> BrowserC
     client.force_login(user)
     context = chrome.new_context(base_url=url, **{"viewport": WIDE, **options})
     context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": url}])
+    context.add_init_script(_HEAR)
     return context
 
 
@@ -75,8 +95,8 @@ def watched(context: BrowserContext, meant: Sequence[str] = ()) -> tuple[Page, l
 
 # — Being there, pressing keys, going on
 
-_TAKES_KEYS = """() => document.readyState === "complete" && Boolean(window.countersign)
-    && !document.documentElement.classList.contains("is-arriving")"""
+_TAKES_KEYS = """() => document.readyState === "complete" && document.fonts.status === "loaded"
+    && Boolean(window.countersign) && !document.documentElement.classList.contains("is-arriving")"""
 _IS_ANOTHER = f"() => !document.getElementById('main').isLeft && ({_TAKES_KEYS})()"
 
 
@@ -111,6 +131,66 @@ def holding(page: Page) -> None:
     """Wait until the proposal is on screen and claimed."""
     expect(page.locator("#lease")).to_contain_text("Yours")
     ready(page)
+
+
+def take_next(page: Page) -> None:
+    """By its key; the next proposal is then on screen and held."""
+    with leaving(page):
+        press(page, "n")
+    holding(page)
+
+
+def read_all(page: Page) -> None:
+    """Bring all of a proposal that cannot be undone into view, until the gate opens (static/js/desk.js)."""
+    words = page.locator("[data-gate-words]")
+    for _ in range(200):
+        if words.text_content() == "All of it was in view.":
+            break
+        page.locator("[data-gate-rest]").evaluate(_SHOW_THE_REST)
+    expect(words).to_have_text("All of it was in view.")
+
+
+_SHOW_THE_REST = """(button) => {
+    button.click();
+    return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+}"""
+
+
+def announced(page: Page, words: str) -> None:
+    """Wait until a screen reader has been told this, also where something else has been said since."""
+    page.wait_for_function(
+        "(words) => window.said.some((one) => one.includes(words))", arg=words, timeout=PATIENCE * 1000
+    )
+
+
+def posted(page: Page) -> list[str]:
+    """The paths that the page posts to from now on: what it has asked the server to do."""
+    paths: list[str] = []
+    page.on(
+        "request",
+        lambda request: paths.append(urlsplit(request.url).path) if request.method == "POST" else None,
+    )
+    return paths
+
+
+_LISTEN = """() => { window.heard ??= (document.addEventListener("countersign:news",
+    (event) => window.heard.push(...event.detail.topics)), []); }"""
+
+
+def heard(page: Page, person: User) -> set[str]:
+    """The topics this page has heard of since it was asked last, up to a hint that its person is sent now.
+
+    Asked for the first time after a page was opened, it waits until the page's stream is there.
+    """
+    marker = news.person_topic(person.pk)
+    page.evaluate(_LISTEN)
+    deadline = time.monotonic() + NEWS
+    while marker not in page.evaluate("window.heard"):
+        assert time.monotonic() < deadline, "the page hears nothing"
+        news.people_told([person.pk])
+        with suppress(TimeoutError):
+            page.wait_for_function("(topic) => window.heard.includes(topic)", arg=marker, timeout=3000)
+    return set(page.evaluate("window.heard.splice(0)")) - {marker}
 
 
 def soon(is_true: Callable[[], bool], *, within: float = PATIENCE) -> None:

@@ -1,26 +1,35 @@
 """A reviewer's day in Chromium: by keyboard, without JavaScript, in both themes, wide and narrow, under attack."""
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, expect
 
 from accounts.models import User
 from agents.autonomy import Tier
 from approvals.models import Proposal, Verdict
 from approvals.services import set_up
 from approvals.services.amend import revise
-from tests import browser
+from tests.browser import (
+    NARROW,
+    NEWS,
+    WIDE,
+    arrived,
+    faults,
+    heard,
+    holding,
+    leaving,
+    posted,
+    press,
+    read_all,
+    signed_in,
+    take_next,
+    watched,
+)
 from tests.factories import Desk, admin, desk, person
-from tests.live import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-WIDE, NARROW = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
-PICTURES = os.environ.get("COUNTERSIGN_PICTURES", "")
 HOSTILE = (
     "transfer to \u202egro.knab, pay\u200bpal, раypal.com, https://bank.com@evil.io/x "
     '<img src="https://evil.io/p.png" onerror="document.title=1"> <script>document.title=2</script> '
@@ -28,69 +37,26 @@ HOSTILE = (
 )
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
-    with serving() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def chrome(chromium: str) -> Iterator[Browser]:
-    os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs in the test's own thread
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=list(browser.ARGUMENTS))
-
-
-def signed_in(chrome: Browser, url: str, user: User, **options: object) -> BrowserContext:
-    client = Client()
-    client.force_login(user)
-    context = chrome.new_context(base_url=url, **options)  # type: ignore[arg-type]
-    context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": url}])
-    return context
-
-
-def watched(context: BrowserContext) -> tuple[Page, list[str]]:
-    """A page and what it complains about: console messages, faults, requests to anywhere else."""
-    page = context.new_page()
-    complaints: list[str] = []
-
-    def heard(message: ConsoleMessage) -> None:
-        complaints.append(f"{message.type}: {message.text}")
-
-    page.on("console", heard)
-    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-    page.on("request", lambda request: None if "127.0.0.1" in request.url else complaints.append(request.url))
-    return page, complaints
-
-
-def holding(page: Page) -> None:
-    """Wait until the claimed proposal is on screen, as a person does before he presses a key."""
-    expect(page.locator("#lease")).to_contain_text("Yours")
-    page.locator("html:not(.is-arriving)").wait_for(state="attached")
-
-
 def test_main_path_by_keyboard_alone(chrome: Browser, url: str) -> None:
     the = desk()
     for number in range(3):
         the.propose({"order_id": f"A-{number}", "amount": 5}, summary="Lamp broken")
-    page, complaints = watched(signed_in(chrome, url, the.reviewer, viewport=WIDE))
+    page, complaints = watched(signed_in(chrome, url, the.reviewer))
     page.goto(f"/queues/{the.queue.slug}/")
-    page.keyboard.press("j")
-    page.keyboard.press("j")
+    press(page, "j", "j")
     expect(page.locator(".line__title:focus")).to_contain_text("A-1")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Refund an order")
-    page.keyboard.press("u")
+    with leaving(page):
+        press(page, "Enter")
+    arrived(page, "Refund an order")
+    with leaving(page):
+        press(page, "u")
     expect(page).to_have_url(f"{url}/queues/{the.queue.slug}/")
 
     for _ in range(3):
-        page.keyboard.press("n")
-        holding(page)
-        page.keyboard.press("a")
+        take_next(page)
+        with leaving(page):
+            press(page, "a")
         expect(page.locator(".stamp__word")).to_have_text("Approved")
-    page.keyboard.press("?")
-    expect(page.get_by_role("dialog")).to_be_visible()
-    page.keyboard.press("Escape")
     assert Proposal.objects.filter(state="approved").count() == 3
     assert complaints == []
 
@@ -99,66 +65,34 @@ def test_reject_return_and_edit_by_keyboard(chrome: Browser, url: str) -> None:
     the = desk()
     for number in range(3):
         the.propose({"order_id": f"A-{number}", "amount": 5})
-    page, complaints = watched(signed_in(chrome, url, the.reviewer, viewport=WIDE))
+    page, complaints = watched(signed_in(chrome, url, the.reviewer))
     page.goto("/queues/")
-    page.keyboard.press("n")
-    holding(page)
-    page.keyboard.press("r")
-    page.keyboard.press("w")  # a key in the list of reasons chooses one and decides nothing
-    page.keyboard.press("Tab")
+    take_next(page)
+    press(page, "r", "w", "Tab")  # a key in the list of reasons chooses one and decides nothing
     page.keyboard.type("anqerx is text here")
-    page.keyboard.press("Control+Enter")
+    with leaving(page):
+        press(page, "Control+Enter")
     expect(page.locator(".stamp__word")).to_have_text("Rejected")
     expect(page.locator(".stamp")).to_contain_text("anqerx is text here")
 
-    page.keyboard.press("n")
-    holding(page)
-    page.keyboard.press("q")
+    take_next(page)
+    press(page, "q")
     page.keyboard.type("Which order?")
-    page.keyboard.press("Control+Enter")
+    with leaving(page):
+        press(page, "Control+Enter")
     expect(page.locator(".stamp__word")).to_have_text("Returned with a question")
 
-    page.keyboard.press("n")
-    holding(page)
-    page.keyboard.press("e")
+    take_next(page)
+    with leaving(page):
+        press(page, "e")
+    arrived(page, "Edit the arguments")
     page.get_by_label("Amount").fill("4.5")
-    page.keyboard.press("Control+Enter")
+    with leaving(page):
+        press(page, "Control+Enter")
     expect(page.locator(".stamp__word")).to_have_text("Approved with edits")
     expect(page.locator(".diff ins")).to_have_text("4.5")
     assert sorted(Proposal.objects.values_list("state", flat=True)) == ["approved", "rejected", "returned"]
     assert complaints == []
-
-
-def test_a_key_pressed_before_the_page_was_painted_decides_nothing(chrome: Browser, url: str) -> None:
-    the = desk()
-    the.propose()
-    page, _ = watched(signed_in(chrome, url, the.reviewer, viewport=WIDE))
-    page.goto("/queues/")
-    page.evaluate("""() => document.addEventListener("htmx:afterSwap", () => document.body.dispatchEvent(
-        new KeyboardEvent("keydown", {key: "a", bubbles: true, cancelable: true})))""")
-    page.keyboard.press("n")
-    holding(page)
-    page.wait_for_timeout(300)
-    assert Proposal.objects.get().state == "pending"
-
-
-def test_the_focus_stays_with_what_is_being_written(chrome: Browser, url: str) -> None:
-    the = desk()
-    the.propose()
-    page, _ = watched(signed_in(chrome, url, the.reviewer, viewport=WIDE))
-    page.goto("/queues/")
-    page.evaluate("""() => document.addEventListener("htmx:afterSwap", () => setTimeout(() => {
-        document.querySelector("[data-key=q]").click();
-        document.querySelector("#decide details[open] textarea").focus();
-    }))""")
-    page.keyboard.press("n")
-    holding(page)
-    page.wait_for_timeout(300)
-    expect(page.locator("#decide details[open] textarea")).to_be_focused()
-    page.get_by_role("heading", level=1).focus()
-    page.keyboard.press("a")  # another verdict has been begun: this key must not approve
-    page.wait_for_timeout(300)
-    assert Proposal.objects.get().state == "pending"
 
 
 def test_main_path_without_javascript(chrome: Browser, url: str) -> None:
@@ -169,6 +103,7 @@ def test_main_path_without_javascript(chrome: Browser, url: str) -> None:
     page.goto("/queues/")
     page.get_by_role("button", name="Next proposal").click()
     page.get_by_role("link", name="Edit the arguments").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Edit the arguments")
     page.get_by_label("Amount").fill("-1")
     page.get_by_role("button", name="Save and approve").last.click()
     expect(page.get_by_role("alert")).to_contain_text("Amount")
@@ -184,22 +119,10 @@ def test_signing_in_by_email_and_password(chrome: Browser, url: str) -> None:
     page.goto("/")
     page.get_by_label("E-mail address").fill(user.email)
     page.get_by_label("Password").fill("a long password")
-    page.keyboard.press("Enter")
+    with leaving(page):
+        press(page, "Enter")
     expect(page.get_by_role("heading", name="You review no queue")).to_be_visible()
     assert complaints == []
-
-
-def test_single_keys_rest_when_switched_off(chrome: Browser, url: str) -> None:
-    the = desk()
-    proposal = the.propose()
-    the.reviewer.preferences = {"keys": "off"}
-    the.reviewer.save(update_fields=["preferences"])
-    page, _ = watched(signed_in(chrome, url, the.reviewer))
-    page.goto(f"/proposals/{proposal.pk}/")
-    page.keyboard.press("a")
-    page.wait_for_timeout(400)
-    assert Proposal.objects.get().state == "pending"
-    expect(page.locator(".key--hint").first).to_be_hidden()
 
 
 def test_a_stale_page_is_told_what_changed_and_keeps_standing(chrome: Browser, url: str) -> None:
@@ -212,7 +135,7 @@ def test_a_stale_page_is_told_what_changed_and_keeps_standing(chrome: Browser, u
     revise(
         proposal_id=proposal.pk, agent=the.agent, arguments={"order_id": "A-1001", "amount": 999}, reply=""
     )
-    page.keyboard.press("a")
+    press(page, "a")
     refusal = page.locator("#refusal")
     expect(refusal).to_contain_text("has changed")
     expect(refusal.locator("ins")).to_have_text("999")
@@ -227,11 +150,13 @@ def test_a_queue_tells_of_news_and_moves_nothing(chrome: Browser, url: str) -> N
     first = the.propose()
     page, complaints = watched(signed_in(chrome, url, the.reviewer))
     page.goto(f"/queues/{the.queue.slug}/")
+    heard(page, the.reviewer)
     the.decide(first, Verdict.APPROVE, by=the.second)
     the.propose({"order_id": "A-2", "amount": 1}, priority="urgent")
-    expect(page.locator("#news")).to_contain_text("1 more urgent or newer proposal came in", timeout=15_000)
+    told = page.locator("#news")
+    expect(told).to_contain_text("1 more urgent or newer proposal came in", timeout=NEWS * 1000)
     expect(page.locator(f"#row-{first.pk}")).to_contain_text("Approved")
-    assert page.locator(".line").count() == 1
+    expect(page.locator(".line")).to_have_count(1)
     assert complaints == []
 
 
@@ -263,9 +188,10 @@ def hostile_page(the: Desk) -> Proposal:
 def test_hostile_content_stays_text_in_a_real_browser(chrome: Browser, url: str) -> None:
     the = desk()
     proposal = hostile_page(the)
-    page, complaints = watched(signed_in(chrome, url, the.reviewer, viewport=WIDE))
+    page, complaints = watched(signed_in(chrome, url, the.reviewer))
     page.goto(f"/proposals/{proposal.pk}/")
-    page.wait_for_timeout(500)
+    holding(page)
+    page.wait_for_timeout(300)  # for what a script of the attacker's would do
     assert page.title() == "Refund an order · Countersign"
     assert complaints == []
     assert page.locator("main img, main script, main button[hx-post]").count() == 0
@@ -274,21 +200,21 @@ def test_hostile_content_stays_text_in_a_real_browser(chrome: Browser, url: str)
     expect(page.locator(".url__host").first).to_be_visible()
     approve = page.get_by_role("button", name="Approve what is shown")
     expect(approve).to_be_disabled()
-    page.keyboard.press("a")
-    page.get_by_role("link", name="Open the folded lines first").click()
+    paths = posted(page)
+    press(page, "a")
+    with leaving(page):
+        page.get_by_role("link", name="Open the folded lines first").click()
     expect(approve).to_be_disabled()
-    for _ in range(60):
-        if approve.is_enabled():
-            break
-        page.get_by_role("button", name="Show the rest").click()
-        page.wait_for_timeout(30)
+    page.get_by_role("button", name="Show the rest").click()
+    read_all(page)
     expect(approve).to_be_enabled()
+    assert [path for path in paths if path.endswith("/approve/")] == []
     assert Proposal.objects.get().state == "pending"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_pages_fit_and_pass_axe(chrome: Browser, url: str, theme: str, size: dict[str, int]) -> None:
+def test_pages_fit_and_pass_axe(chrome: Browser, url: str, theme: Any, size: ViewportSize) -> None:
     the = desk()
     hostile = hostile_page(the)
     plain = the.propose(priority="urgent", summary="Lamp broken", context=[])
@@ -300,7 +226,7 @@ def test_pages_fit_and_pass_axe(chrome: Browser, url: str, theme: str, size: dic
     scheduled = watching.propose()
     set_up.assign_reviewer(queue_slug=watching.queue.slug, to=the.reviewer, actor=admin())
     context = signed_in(chrome, url, the.reviewer, viewport=size, color_scheme=theme)
-    page, complaints = watched(context)
+    page, complaints = watched(context, meant=["404"])
     found = {}
     for address in (
         "/queues/",
@@ -319,21 +245,8 @@ def test_pages_fit_and_pass_axe(chrome: Browser, url: str, theme: str, size: dic
         answer = page.goto(address)
         assert answer is not None and answer.status == (404 if address == "/nowhere/" else 200), address
         found[address] = faults(page, f"{address}-{theme}-{size['width']}")
-    guest, _ = watched(chrome.new_context(base_url=url, viewport=size, color_scheme=theme))  # type: ignore[arg-type]
+    guest, _ = watched(chrome.new_context(base_url=url, viewport=size, color_scheme=theme))
     guest.goto("/account/login/")
     found["login"] = faults(guest, f"login-{theme}-{size['width']}")
     assert {address: fault for address, fault in found.items() if fault} == {}
-    assert [each for each in complaints if "404" not in each] == []
-
-
-def faults(page: Page, name: str) -> list[str]:
-    """What axe finds, and whether the page is wider than the window."""
-    if PICTURES:
-        Path(PICTURES).mkdir(parents=True, exist_ok=True)
-        page.screenshot(
-            path=f"{PICTURES}/{name.strip('/').replace('/', '_').replace('?', '_')}.png", full_page=True
-        )
-    violations = Axe().run(page).response["violations"]
-    found = [f"{each['id']}: {each['nodes'][0]['html'][:160]}" for each in violations]
-    wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    return [*found, *([f"{wider} px too wide"] if wider > 0 else [])]
+    assert complaints == []
