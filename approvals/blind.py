@@ -5,14 +5,31 @@ same due time, the same order, the same rule of who may. The rule stands here al
 lock all ask `open_to`."""
 
 from datetime import datetime
+from typing import Any
 
-from approvals import deadlines
-from approvals.models import BlindReview, Proposal, Queue, Revision
+from django.contrib.contenttypes.models import ContentType
+from django.core.cache import cache
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+from guardian.models import GroupObjectPermission, UserObjectPermission
+
+from accounts.exceptions import NotFound
+from accounts.models import Absence, User
+from agents.models import Agent, Credential
+from approvals import deadlines, permissions
+from approvals.models import BlindReview, Decision, Dispute, Incident, Proposal, Queue, Revision, Vote
 from audit import recording
 from audit.events import Kind, Target, system
 
 WORKING_DAYS = 3
 """Undone after so many working days of its queue, a review is overdue."""
+UNDONE = (BlindReview.State.OPEN, BlindReview.State.OVERDUE)
+ORDER = ("state", "due_at", "id")
+"""What can still be done in time comes before what is late already ("open" sorts before "overdue")."""
+COUNTED = 100
+_KEPT = 30
+NOT_YOURS = "There is no such review, or it is not for you to do."
 
 
 def arise(
@@ -59,3 +76,127 @@ def _queue_of(proposal: Proposal) -> Queue | None:
         return proposal.queue
     version = proposal.policy_version
     return None if version is None else version.default_queue
+
+
+def open_to(user: User) -> QuerySet[BlindReview]:
+    """The reviews this person may do now, held or not. A constant number of queries, the same for every kind.
+
+    Reviewers of the queue (of the roles the policy asked for), without the agent's owner, managers and registrars,
+    and without anybody who has already said something about the proposal: voted on it, decided or edited it, judged
+    it after the fact, disputed a judgement of it, reported it. Whom somebody stands in for counts like himself."""
+    behind = permissions.principals(user)
+    own_agents = {*permissions.conflicted_agent_ids(user), *permissions.managed_agent_ids(user)}
+    teams = list(user.groups.values_list("name", flat=True))
+    return BlindReview.objects.filter(
+        Q(proposal__roles=[]) | Q(proposal__roles__has_any_keys=teams or [""]),
+        *(~Exists(said) for said in _said(OuterRef("proposal"), {"in": behind})),
+        state__in=UNDONE,
+        queue__in=permissions.reviewable_queue_ids(user),
+    ).exclude(proposal__agent__in=own_agents)
+
+
+def _said(proposal: Any, people: dict[str, Any]) -> list[QuerySet[Any]]:
+    """Everything by which people have already judged a proposal; `people` is a look-up such as {"in": ids}."""
+
+    def by(field: str) -> dict[str, Any]:
+        return {f"{field}__{lookup}": value for lookup, value in people.items()}
+
+    return [
+        Vote.objects.filter(proposal=proposal, **by("reviewer")),
+        Decision.objects.filter(proposal=proposal, **by("decider")),
+        Revision.objects.filter(proposal=proposal, **by("editor")),
+        BlindReview.objects.filter(proposal=proposal, **by("reviewer")),
+        Dispute.objects.filter(proposal=proposal, **by("raised_by")),
+        Incident.proposals.through.objects.filter(proposal=proposal, **by("incident__reported_by")),
+    ]
+
+
+_WHO = ("reviewer", "decider", "editor", "reviewer", "raised_by", "incident__reported_by")
+
+
+def who_may(review: BlindReview, *, at: datetime) -> list[User]:
+    """Everybody to whom `open_to` would show it, by name. For reminders, and to see that nobody is left."""
+    proposal = review.proposal
+    entitled = User.objects.filter(_holders(Queue, permissions.REVIEW, review.queue_id), is_active=True)
+    if proposal.roles:
+        entitled = entitled.filter(pk__in=User.objects.filter(groups__name__in=proposal.roles))
+    out: set[int] = {proposal.agent.owner_id}
+    out |= set(Credential.objects.filter(agent=proposal.agent_id).values_list("registered_by", flat=True))
+    for said, who in zip(_said(proposal, {"isnull": False}), _WHO, strict=True):
+        out |= set(said.values_list(who, flat=True))
+    stand_ins = Absence.objects.at(at).filter(person__in=out).exclude(delegate=None)
+    out |= set(stand_ins.values_list("delegate", flat=True))
+    managers = User.objects.filter(_holders(Agent, "manage_agent", proposal.agent_id))
+    left = entitled.exclude(pk__in=out).exclude(pk__in=managers.values("pk"))
+    return list(left.distinct().order_by("name", "pk"))
+
+
+def reviewers_of(queue_id: int) -> QuerySet[User]:
+    """Who reviews this queue, whatever of it he may do."""
+    return User.objects.filter(_holders(Queue, permissions.REVIEW, queue_id), is_active=True)
+
+
+def _holders(model: type[Queue] | type[Agent], codename: str, pk: int) -> Q:
+    on = {
+        "permission__codename": codename,
+        "permission__content_type": ContentType.objects.get_for_model(model),
+        "object_pk": str(pk),
+    }
+    teams = User.objects.filter(groups__in=GroupObjectPermission.objects.filter(**on).values("group"))
+    return Q(pk__in=UserObjectPermission.objects.filter(**on).values("user")) | Q(pk__in=teams.values("pk"))
+
+
+def waiting_for(user: User, *, limit: int) -> list[BlindReview]:
+    """The reviews this person may do, in the order in which he should."""
+    rows = open_to(user).select_related("proposal__agent", "proposal__action_type", "revision", "queue")
+    return list(rows.select_related("claimed_by").order_by(*ORDER)[:limit])
+
+
+def review_for(user: User, review_id: int) -> BlindReview:
+    """One of them with all its page needs. Raises `NotFound`."""
+    rows = open_to(user).select_related(
+        "proposal__agent", "proposal__action_type__reversible_by", "revision", "queue", "claimed_by"
+    )
+    found = rows.filter(pk=review_id).first()
+    if found is None:
+        raise NotFound(NOT_YOURS)
+    return found
+
+
+def free_for(user: User, now: datetime) -> Q:
+    """Not held by a colleague."""
+    return Q(claimed_until=None) | Q(claimed_until__lte=now) | Q(claimed_by=user)
+
+
+def count_for(user: User) -> int:
+    """How many this person may do and nobody else holds, at most `COUNTED`; kept for `_KEPT` seconds."""
+    key = f"blind:{user.pk}"
+    known: int | None = cache.get(key)
+    if known is None:
+        rows = open_to(user).filter(free_for(user, timezone.now())).order_by()
+        known = rows[:COUNTED].count()
+        cache.set(key, known, _KEPT)
+    return known
+
+
+def recount(user: User) -> None:
+    """He has just done or taken one."""
+    cache.delete(f"blind:{user.pk}")
+
+
+def note_peek(user: User, proposal: Proposal) -> None:
+    """Record that somebody opens the proposal's own page, where its record and its decision stand, while he holds its
+    blind review: once for each lease. It prevents nothing, and whoever reads the audit log sees it."""
+    now = timezone.now()
+    held = BlindReview.objects.filter(
+        proposal=proposal, claimed_by=user, claimed_until__gt=now, state__in=UNDONE
+    ).first()
+    if held is None or not cache.add(f"peeked:{held.pk}:{user.pk}", 1, held.queue.lease_minutes * 60):
+        return
+    with transaction.atomic():
+        recording.record(
+            actor=user.actor(),
+            kind=Kind.REVIEW_PEEKED,
+            target=Target("review", str(held.pk)),
+            detail={"proposal": str(proposal.pk)},
+        )

@@ -42,6 +42,11 @@ def working_days_after(queue: Queue, since: datetime, days: int) -> datetime:
     return queue.calendar.hours.close_after(since, days)
 
 
+def working_minutes_after(queue: Queue, moment: datetime, minutes: int) -> datetime:
+    """The moment by which so many minutes of the queue's calendar will have passed."""
+    return _after(queue, moment, minutes)
+
+
 def calls(queue: Queue, *, since: datetime, due: datetime | None) -> list[Call]:
     """Everything that time asks for while a proposal waits in the queue since then, in order.
 
