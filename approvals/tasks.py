@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from approvals.services import attend, claim, deliver, expire, rollback, settle
+from approvals.services import attend, claim, deliver, expire, promote, rebuild, rollback, settle
 
 _STEPS: dict[str, Callable[..., int]] = {
     "held": settle.settle_due,
@@ -16,6 +16,7 @@ _STEPS: dict[str, Callable[..., int]] = {
     "unknown": expire.mark_unknown,
     "leases": claim.release_run_out,
     "attention": attend.attend,
+    "maturity": promote.mature_due,
     "rollbacks": rollback.tell_of_silence,
 }
 
@@ -44,3 +45,15 @@ def tick() -> dict[str, int]:
 def send_messages() -> int:
     """E-mails and chat messages that are due, apart from `tick`, whose clock no mail server may hold up."""
     return deliver.send_due()
+
+
+@shared_task(name="approvals.tasks.assess")
+def assess() -> int:
+    """Which standings have earned another tier; apart from `tick`, whose clock ten thousand must not hold up."""
+    return promote.assess_due(now=timezone.now())
+
+
+@shared_task(name="approvals.tasks.rebuild_evidence")
+def rebuild_evidence() -> int:
+    """Nightly: every standing from its evidence; a difference alarms the admins."""
+    return sum(bool(checked.differences) for checked in rebuild.rebuild())

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import django_stubs_ext
 import structlog
+from celery.schedules import crontab
 
 from config import embedded, mail, secret
 
@@ -238,6 +239,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "approvals.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
     "deliver": {"task": "approvals.tasks.deliver", "schedule": 2.0, "options": {"expires": 4}},
+    "assess": {"task": "approvals.tasks.assess", "schedule": 5.0, "options": {"expires": 10}},
+    "rebuild": {"task": "approvals.tasks.rebuild_evidence", "schedule": crontab(hour="2", minute="41")},
     "sessions": {"task": "accounts.tasks.clear_sessions", "schedule": 3600.0, "options": {"expires": 600}},
 }
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts.exceptions import Conflict, Invalid, NotFound
@@ -83,32 +83,74 @@ def mature_due(*, now: datetime, limit: int = BATCH) -> int:
 def assess_due(*, now: datetime, limit: int = BATCH) -> int:
     """Propose, withdraw or carry out promotions of standings that changed or were not looked at for an hour.
 
-    One transaction each; one that fails does not keep the others waiting."""
+    First a look at all of them without locks; who has something coming gets a transaction of his own. One that fails
+    does not keep the others waiting. Returns how many were assessed."""
+    seen = list(_due(now)[:limit])
+    mandates = {
+        (one.agent_id, one.action_type_id): one
+        for one in Mandate.objects.filter(agent__in={row.agent_id for row in seen}).select_related(
+            "agent", "action_type"
+        )
+    }
+    waiting = set(
+        Promotion.objects.filter(
+            state=Promotion.State.OPEN, mandate__in=[one.pk for one in mandates.values()]
+        ).values_list("mandate_id", flat=True)
+    )
+    quiet: list[Standing] = []
+    failed: Exception | None = None
+    for row in seen:
+        try:
+            mandate = mandates.get((row.agent_id, row.action_type_id))
+            if mandate is None or (
+                mandate.pk not in waiting and _target(mandate, State.from_json(row.state), now) is None
+            ):
+                quiet.append(row)
+                continue
+            with transaction.atomic(durable=True):
+                _assess(row.pk, row.agent_id, row.action_type_id, now)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one standing at fault does not hold up the others
+            log.error("assessment_failed", standing=row.pk, error=repr(error)[:300])
+            failed = failed or error
+    _set_assessed(quiet, now)
+    if failed is not None:
+        raise failed
+    return len(seen)
+
+
+def _due(now: datetime) -> QuerySet[Standing]:
+    """Standings by which a mandate stands or falls, the changed ones first."""
     continued = AgentVersion.objects.filter(
         agent=OuterRef("agent"), label=OuterRef("agent__version"), evidence_label=OuterRef("agent_version")
     )
-    due = (
+    return (
         Standing.objects.filter(Q(assessed_at=None) | Q(assessed_at__lte=now - AGAIN))
         .filter(Q(agent_version=F("agent__version")) | Exists(continued))
         .filter(risk=F("action_type__risk"))
         .exclude(state={})
         .order_by(F("assessed_at").asc(nulls_first=True))
     )
-    done = 0
-    failed: Exception | None = None
-    for pk, agent_id, action_type_id in list(due.values_list("pk", "agent_id", "action_type_id")[:limit]):
-        try:
-            with transaction.atomic(durable=True):
-                _assess(pk, agent_id, action_type_id, now)
-            done += 1
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception as error:  # noqa: BLE001 - one standing at fault does not hold up the others
-            log.error("assessment_failed", standing=pk, error=repr(error)[:300])
-            failed = failed or error
-    if failed is not None:
-        raise failed
-    return done
+
+
+def _set_assessed(rows: list[Standing], now: datetime) -> None:
+    """Nothing to do for these, unless something came in since they were read: then they stay due."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE agents_standing AS s SET assessed_at = %s "
+            "FROM unnest(%s::bigint[], %s::timestamptz[]) AS seen (id, folded_until) "
+            "WHERE s.id = seen.id AND s.folded_until = seen.folded_until",
+            [now, [row.pk for row in rows], [row.folded_until for row in rows]],
+        )
+
+
+def _target(mandate: Mandate, state: State, now: datetime) -> str | None:
+    """The tier that is due by evidence and everything beside it."""
+    target = target_of(state.tier)
+    if target is None or standings.model_tier(mandate.tier) != state.tier or mandate.tier == Tier.ADVISORY:
+        return None
+    return target if is_earned(mandate, state, target, now=now) else None
 
 
 def _assess(standing_id: int, agent_id: int, action_type_id: int, now: datetime) -> None:
@@ -118,22 +160,24 @@ def _assess(standing_id: int, agent_id: int, action_type_id: int, now: datetime)
         return
     standing = Standing.objects.get(pk=standing_id)
     row, state, at = standings.locked(standing, mandate, mandate.action_type)
-    target = target_of(state.tier)
+    target = _target(mandate, state, at)
     open_one = Promotion.objects.filter(mandate=mandate, state=Promotion.State.OPEN).first()
-    is_due = (
-        target is not None
-        and standings.model_tier(mandate.tier) == state.tier
-        and mandate.tier != Tier.ADVISORY
-        and is_earned(mandate, state, target, now=at)
-    )
-    if open_one is not None and (not is_due or open_one.after != target):
+    if open_one is not None and open_one.after != target:
         _close(open_one, Promotion.State.WITHDRAWN, by=None, at=at, reason="The evidence no longer suffices.")
         open_one = None
-    if is_due and open_one is None and target is not None:
+    if target is not None and open_one is None and not _was_declined(mandate, target, state, at):
         open_one = _propose(mandate, state, target, at)
         if mandate.automatic:
             _carry_out(mandate, open_one, by=None, at=at, reason="Automatic, as the mandate says.")
     Standing.objects.filter(pk=row.pk).update(assessed_at=now)
+
+
+def _was_declined(mandate: Mandate, target: str, state: State, at: datetime) -> bool:
+    """An owner who said no is asked again after a cool-down, not with every review."""
+    since = at - timedelta(days=state.thresholds.cool_down_days)
+    return mandate.promotions.filter(
+        state=Promotion.State.DECLINED, after=target, decided_at__gt=since
+    ).exists()
 
 
 def _propose(mandate: Mandate, state: State, target: str, at: datetime) -> Promotion:
