@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -177,6 +177,18 @@ def desk(tier: Tier = Tier.IN_THE_LOOP, *, at: dict[str, Any] | None = None, **t
         reviewer=reviewer(the_queue, name="Rita Reviewer"),
         second=reviewer(the_queue, name="Ravi Reviewer"),
     )
+
+
+def undoing(the: Desk, tier: Tier = Tier.IN_THE_LOOP) -> Desk:
+    """The same desk for a new action type that undoes the first one's, with a mandate for it."""
+    undo = action_type(f"undo_{next(_numbers)}", label="Take a refund back")
+    definition = action_types.as_definition(the.action_type)
+    action_types.save(definition=replace(definition, reversible_by=undo.name), actor=admin())
+    mandate = mandates.save(
+        agent_id=the.agent.pk, action_type=undo.name, terms=Terms(ceiling=tier), actor=admin()
+    )
+    earned(mandate, tier)
+    return replace(the, action_type=undo, mandate=mandate)
 
 
 def earned(mandate: Mandate, tier: Tier) -> None:

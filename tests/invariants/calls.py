@@ -134,7 +134,7 @@ def history(proposal_id: object) -> list[str]:
     before: str | None = None
     for event in events:
         data = event.data
-        if event.kind == "proposal.edited":
+        if event.kind in ("proposal.edited", "proposal.rollback_asked", "proposal.rollback_answered"):
             continue
         after = data["after"]["state"]
         assert event.kind == f"proposal.{after}"
