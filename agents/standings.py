@@ -117,6 +117,14 @@ def latest(row: Standing, since: datetime, most: int) -> tuple[list[Event], bool
     return found[:most][::-1], len(found) <= most
 
 
+def reassess(mandate: Mandate) -> None:
+    """Something beside the evidence has changed: ask at the next assessment whether another tier is due."""
+    label = evidence_label(mandate.agent, mandate.agent.version)
+    Standing.objects.filter(agent=mandate.agent, action_type=mandate.action_type, agent_version=label).update(
+        assessed_at=None
+    )
+
+
 def waiting(row: Standing) -> int:
     """How many judgements were made and do not count yet: their maturity delay runs."""
     return 0 if row.folded_until is None else _uncounted(row, row.folded_until).count()
