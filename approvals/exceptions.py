@@ -94,6 +94,13 @@ class LimitReached(Conflict):
     title = "A limit is reached"
 
 
+class Stopped(Conflict):
+    """A stop switch covers this: nothing of it may begin until a person with the right lifts it."""
+
+    code = "stopped"
+    title = "It is stopped"
+
+
 class IdempotencyConflict(Invalid):
     """The same idempotency key came with another body."""
 

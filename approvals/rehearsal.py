@@ -1,7 +1,6 @@
 """Try a policy on recent proposals: how many would go elsewhere. Reads only."""
 
 from collections import Counter
-from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,14 +81,9 @@ def _in_force(domain: str, queues: dict[str, Queue]) -> DomainPolicy:
 
 
 def _mandates(proposals: list[Proposal]) -> dict[tuple[int, int], Mandate]:
-    found = {}
-    for mandate in Mandate.objects.filter(
-        agent__in={proposal.agent_id for proposal in proposals}, active=True
-    ):
-        without_window = copy(mandate)
-        without_window.window_count = without_window.window_amount = None
-        found[mandate.agent_id, mandate.action_type_id] = without_window
-    return found
+    agents = {proposal.agent_id for proposal in proposals}
+    found = Mandate.objects.filter(agent__in=agents, active=True)
+    return {(mandate.agent_id, mandate.action_type_id): mandate for mandate in found}
 
 
 def _route(
@@ -110,6 +104,7 @@ def _route(
         rules=rules,
         now=timezone.now(),
         exclude=proposal,
+        with_windows=False,
     )
     if errors is not None:
         errors.update((rule.name, message) for rule, message in gathered.findings.errors)

@@ -1,7 +1,7 @@
 """From what is known about a proposal to where it goes (DESIGN.md §5). Pure.
 
-Order: agent live, mandate, limits, rules, tier. Only a mandate's tier above in-the-loop, uncapped by any rule and
-within every limit, lets a proposal pass without a person."""
+Order: agent live, stops, mandate, limits, rules, tier. Only a mandate's tier above in-the-loop, uncapped by any rule
+and within every limit, lets a proposal pass without a person."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,20 +24,43 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the mandate's window already holds: proposals that ran or still may, and their amounts."""
+    """What a rolling window already holds of what ran or still may: `count` actions, and `amount`, the sum of the
+    `paid` ones whose amount is in the limit's currency. Amounts count by their size, whatever their sign."""
 
     count: int
     amount: Decimal
+    paid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A mandate's limits; None is no limit. Amounts in `currency`."""
+    """A mandate's limits; None is no limit. Amounts in `currency`, counts and sums within `window_hours`."""
 
     max_amount: Decimal | None
     window_hours: int
     window_count: int | None
     window_amount: Decimal | None
+    currency: str
+    subject_count: int | None = None
+    subject_amount: Decimal | None = None
+
+    @property
+    def have_amounts(self) -> bool:
+        return any(most is not None for most in (self.max_amount, self.window_amount, self.subject_amount))
+
+    @property
+    def concern_subjects(self) -> bool:
+        """Also the most per action does: the same limit holds for the sum about one subject."""
+        return any(most is not None for most in (self.max_amount, self.subject_count, self.subject_amount))
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What all mandates of one agent may do together within `hours`; None is no limit."""
+
+    hours: int
+    count: int | None
+    amount: Decimal | None
     currency: str
 
 
@@ -57,6 +80,18 @@ class Facts:
     veto_seconds: int = 0
     amount_unreadable: bool = False
     """Something stands where the amount should be and is not one: rules and limits could not judge it."""
+    subject: str = ""
+    """Whom it is about, in words; empty where the agent did not say."""
+    subject_usage: Usage | None = None
+    """`count` of this action type; `paid` and `amount` of all the agent's about the same subject."""
+    moves_money: bool = True
+    """Whether its action type has a place for an amount."""
+    budget: Budget | None = None
+    budget_usage: Usage | None = None
+    held: bool = False
+    """The agent is under closer watch and this cannot be undone (TIERS.md, Demotion: "escalated")."""
+    stopped: str = ""
+    """Which stop switch covers it and why, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +112,8 @@ def route(facts: Facts) -> Route:
     tier = facts.tier or Tier.IN_THE_LOOP
     if facts.agent_state != "live":
         return _denied(tier, Reason("agent_not_live", "", f"The agent is {facts.agent_state}."))
+    if facts.stopped:
+        return _denied(tier, Reason("stopped", "", facts.stopped))
     if facts.tier is None:
         return _denied(tier, Reason("no_mandate", "", "The agent has no mandate for this action type."))
     if facts.findings.denied_by is not None:
@@ -84,6 +121,8 @@ def route(facts: Facts) -> Route:
         return _denied(tier, Reason("rule_denies", rule.name, rule.deny or ""))
 
     reasons = limit_reasons(facts)
+    if facts.held and rank(tier) > rank(Tier.IN_THE_LOOP):
+        reasons.append(Reason("escalated", "", HELD))
     if facts.amount_unreadable and not reasons:
         reasons.append(Reason("amount_unreadable", "", "Its amount is not a number that can be read."))
     for rule, message in facts.findings.errors:
@@ -126,40 +165,101 @@ _TIER_WORDS = {
 }
 
 
+HELD = "Its errors have grown more frequent lately; until that is cleared up, a person decides what cannot be undone."
+
+
 def limit_reasons(facts: Facts) -> list[Reason]:
     """The limits that this proposal would pass, as reasons for a person to look."""
-    limits, usage = facts.limits, facts.usage
-    if limits is None:
+    if facts.limits is None:
         return []
+    return [
+        *_mandate_reasons(facts, facts.limits),
+        *_subject_reasons(facts, facts.limits),
+        *_budget_reasons(facts),
+    ]
+
+
+def _mandate_reasons(facts: Facts, limits: Limits) -> list[Reason]:
+    usage = facts.usage
     reasons = []
-    has_amounts = limits.max_amount is not None or limits.window_amount is not None
-    if has_amounts and facts.amount is None:
+    if limits.have_amounts and facts.amount is None:
         reasons.append(
             Reason("limit_amount", "", "The mandate limits amounts and this one has none that can be read.")
         )
-    if has_amounts and facts.amount is not None and facts.currency != limits.currency:
+    if limits.have_amounts and facts.amount is not None and facts.currency != limits.currency:
         words = f"The limits are in {limits.currency or 'no currency'}, the amount is in {facts.currency or 'none'}."
         reasons.append(Reason("limit_currency", "", words))
     size = abs(facts.amount or Decimal(0))
     if limits.max_amount is not None and size > limits.max_amount:
         reasons.append(Reason("limit_amount", "", f"More than the mandate's {limits.max_amount} per action."))
+    window = f"in the last {limits.window_hours} h"
     if usage is not None and limits.window_count is not None and usage.count + 1 > limits.window_count:
-        reasons.append(
-            Reason(
-                "limit_window_count",
-                "",
-                f"{usage.count} in the last {limits.window_hours} h; the limit is {limits.window_count}.",
-            )
-        )
+        words = f"{usage.count} {window}; the limit is {limits.window_count}."
+        reasons.append(Reason("limit_window_count", "", words))
     if usage is not None and limits.window_amount is not None and usage.amount + size > limits.window_amount:
-        reasons.append(
-            Reason(
-                "limit_window_amount",
-                "",
-                f"{usage.amount} in the last {limits.window_hours} h; the limit is {limits.window_amount}.",
-            )
-        )
+        words = f"{usage.amount} {window}; the limit is {limits.window_amount}."
+        reasons.append(Reason("limit_window_amount", "", words))
     return reasons
+
+
+def _subject_reasons(facts: Facts, limits: Limits) -> list[Reason]:
+    """What is about one subject, added up: one large action must not pass as many small ones.
+
+    Without a limit of its own for the sum, the most per action holds for the sum too."""
+    usage = facts.subject_usage
+    if usage is None:
+        return []
+    about = (
+        f"about {facts.subject}"
+        if facts.subject
+        else "that may be about the same subject, since none is named,"
+    )
+    within = f"within {limits.window_hours} h"
+    reasons = []
+    if limits.subject_count is not None and usage.count + 1 > limits.subject_count:
+        words = f"{usage.count + 1} of these {about} {within}; the limit is {limits.subject_count}."
+        reasons.append(Reason("limit_subject_count", "", words))
+    if facts.amount is None or facts.currency != limits.currency:
+        return reasons  # said already, as a reason of the mandate
+    total = usage.amount + abs(facts.amount)
+    words = f"{usage.paid + 1} {about} {within} add up to {plain(total)} {limits.currency}".rstrip()
+    if limits.subject_amount is not None and total > limits.subject_amount:
+        words += f"; the limit is {plain(limits.subject_amount)}."
+        reasons.append(Reason("limit_subject_amount", "", words))
+    may_be_split = limits.subject_amount is None and limits.max_amount is not None and usage.paid > 0
+    if may_be_split and limits.max_amount is not None and total > limits.max_amount:
+        words += f", more than {plain(limits.max_amount)} per action."
+        reasons.append(Reason("limit_split", "", words))
+    return reasons
+
+
+def _budget_reasons(facts: Facts) -> list[Reason]:
+    """What all mandates of the agent do together."""
+    budget, usage = facts.budget, facts.budget_usage
+    if budget is None or usage is None:
+        return []
+    reasons = []
+    within = f"in the last {budget.hours} h by all mandates of this agent"
+    if budget.count is not None and usage.count + 1 > budget.count:
+        words = f"{usage.count} {within}; its budget is {budget.count}."
+        reasons.append(Reason("limit_agent_count", "", words))
+    if budget.amount is None or not facts.moves_money:
+        return reasons
+    if facts.amount is None:
+        words = "The agent's budget limits amounts and this one has none that can be read."
+        reasons.append(Reason("limit_agent_amount", "", words))
+    elif facts.currency != budget.currency:
+        words = f"The agent's budget is in {budget.currency}, the amount is in {facts.currency or 'none'}."
+        reasons.append(Reason("limit_agent_currency", "", words))
+    elif usage.amount + abs(facts.amount) > budget.amount:
+        words = f"{plain(usage.amount)} {budget.currency} {within}; its budget is {plain(budget.amount)}."
+        reasons.append(Reason("limit_agent_amount", "", words))
+    return reasons
+
+
+def plain(amount: Decimal) -> str:
+    """`620` for 620.00, `620.50` as it is."""
+    return f"{amount:.0f}" if amount == amount.to_integral_value() else f"{amount:.2f}"
 
 
 def _reviewers(facts: Facts) -> tuple[str | None, int, list[str], list[dict[str, Any]]]:

@@ -56,7 +56,8 @@ class Proposal(models.Model):
     `required` is a list of {"team", "votes"}; `roles` are then the teams whose votes are still missing.
     `queued_at` is when it came into its queue (None: when it was made); `attention_at` when a reminder or an
     escalation is next due, everything up to `attended_at` has been done. `planted` marks a probe: it belongs to no
-    agent's record, to no figure of the business, and is never granted."""
+    agent's record, to no figure of the business, and is never granted. `subject_key` is the subject as limits compare
+    it (`approvals.subjects.key`), empty where the agent names none."""
 
     State = State
 
@@ -83,6 +84,7 @@ class Proposal(models.Model):
     context = models.JSONField(default=list)
     subject_type = models.CharField(max_length=60, blank=True)
     subject_id = models.CharField(max_length=200, blank=True)
+    subject_key = models.CharField(max_length=200, default="", db_default="")
     trace_id = models.CharField(max_length=200, blank=True)
     parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="children", db_index=False)
     current_state = models.JSONField(null=True)
@@ -174,6 +176,7 @@ class Proposal(models.Model):
                 condition=Q(state__in=APPROVED) & ~Q(subject_id=""),
                 name="proposal_approved_subject",
             ),
+            models.Index(fields=["agent", "subject_key", "created_at"], name="proposal_by_subject"),
             models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="proposal_children"),
             models.Index(fields=["agent"], condition=Q(state="unknown"), name="proposal_unknown"),
         ]

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.exceptions import Invalid
 from accounts.models import User
-from agents import evidence, strict_json
+from agents import evidence, stops, strict_json
 from agents.autonomy import Tier
 from agents.evidence import LOSS_APPROVED, LOSS_WRONG
 from agents.exceptions import AgentNotLive, ArgumentsInvalid
@@ -32,7 +32,15 @@ from approvals import (
     revising,
     transitions,
 )
-from approvals.exceptions import AlreadyClaimed, NotSeen, PolicyRefused, ProposalChanged, TooFast, WrongState
+from approvals.exceptions import (
+    AlreadyClaimed,
+    NotSeen,
+    PolicyRefused,
+    ProposalChanged,
+    Stopped,
+    TooFast,
+    WrongState,
+)
 from approvals.models import BlindReview, Claim, Decision, HeldBallot, Proposal, Revision, Verdict, Vote
 from approvals.notifications import Topic
 from approvals.states import State
@@ -276,6 +284,17 @@ def _check_state(proposal: Proposal, reviewer: User, ballot: Ballot, now: dateti
         raise AlreadyClaimed(f"Your decision was not recorded: {proposal.claimed_by} is on it.")
     if ballot.verdict in (Verdict.APPROVE, Verdict.EDIT) and proposal.agent.state != AgentState.LIVE:
         raise AgentNotLive(f"The agent is {proposal.agent.state}; approving would lead to nothing.")
+    if ballot.verdict in _APPROVING:
+        _check_not_stopped(proposal)
+
+
+def _check_not_stopped(proposal: Proposal) -> None:
+    stop = stops.over(agent_id=proposal.agent_id, action_type_id=proposal.action_type_id)
+    if stop is not None:
+        raise Stopped(
+            f"Your decision was not recorded. {stops.words(stop)} Approving would lead to nothing; rejecting stays "
+            "possible."
+        )
 
 
 def _check_reason(proposal: Proposal, ballot: Ballot) -> None:

@@ -6,24 +6,25 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.exceptions import NotFound
+from agents import stops
 from agents.authority import Bearer
 from agents.autonomy import lower, rank
 from agents.exceptions import AgentNotLive, BadCredential
 from agents.models import Agent, AgentState, Credential, Mandate
-from approvals import facts, grants, permissions, routing, states, transitions
-from approvals.exceptions import DigestMismatch, GrantRefused, LimitReached
+from approvals import facts, grants, permissions, routing, transitions
+from approvals.exceptions import DigestMismatch, GrantRefused, LimitReached, Stopped
 from approvals.models import Grant, Proposal
-from approvals.policy import Findings
-from approvals.routing import Facts
 from approvals.states import State
 
 
 def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None = None) -> Proposal:
     """Use the grant up and move to executing; at most once (I4).
 
-    Locks agent, mandate and proposal in that order, then rereads suspension, credential, mandate, expiry, limits,
-    digest and whether the deciders were entitled. Raises `NotFound` for another agent's proposal (I9)."""
+    Holds stops off and locks agent, mandate and proposal in that order, then rereads suspension, stops, credential,
+    mandate, expiry, limits, digest and whether the deciders were entitled. Raises `NotFound` for another agent's
+    proposal (I9)."""
     with transaction.atomic(durable=True):
+        stops.share()
         agent = Agent.objects.select_for_update(of=("self",), no_key=True).get(pk=bearer.agent.pk)
         _check_credential(bearer)
         proposal = _own(proposal_id, agent)
@@ -39,6 +40,7 @@ def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None 
             raise GrantRefused(_why_no_grant(proposal, grant))
         if agent.state != AgentState.LIVE:
             raise AgentNotLive(f"The agent is {agent.state}.")
+        _check_stops(proposal, grant)
         if grant.expires_at <= now:
             raise GrantRefused("The grant has expired; propose the action again.")
         if digest != grant.digest or grant.digest != proposal.digest:
@@ -54,7 +56,7 @@ def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None 
             raise GrantRefused("The agent's mandate for this action type was taken back.")
         if rank(lower(mandate.tier, mandate.ceiling)) < rank(proposal.tier):
             raise GrantRefused("The mandate's tier was lowered since; propose the action again.")
-        _check_limits(proposal, mandate)
+        _check_limits(proposal, mandate, agent)
         _check_deciders(proposal)
         grant.redeemed_at = now
         grant.redeemed_by_id = bearer.credential_id
@@ -87,31 +89,29 @@ def _why_no_grant(proposal: Proposal, grant: Grant | None) -> str:
     return f"The proposal is {State(proposal.state).label.lower()}; there is nothing to redeem."
 
 
-def _check_limits(proposal: Proposal, mandate: Mandate) -> None:
-    """What nobody looked at must still be within every limit; a person who approved saw the limit named.
+def _check_stops(proposal: Proposal, grant: Grant) -> None:
+    """A grant that lived while a stop covered it is good for nothing, whether its row was revoked yet or not, and also
+    after the stop was lifted."""
+    stop = stops.over(
+        agent_id=proposal.agent_id, action_type_id=proposal.action_type_id, since=grant.issued_at
+    )
+    if stop is None:
+        return
+    if stop.lifted_at is None:
+        raise Stopped(stops.words(stop))
+    raise GrantRefused("A stop took this grant back. It is lifted by now; propose the action again.")
 
-    Only what was redeemed counts here: two grants beyond a lowered limit would else block each other for good, and
-    a later proposal that waits for a person would block an earlier one that does not."""
+
+def _check_limits(proposal: Proposal, mandate: Mandate, agent: Agent) -> None:
+    """What nobody looked at must still be within every limit; a person who approved saw the limit named."""
     if proposal.decisions.filter(decider__isnull=False).exists():
         return
-    usage = None
-    if mandate.has_window:
-        usage = facts.window_usage(mandate, now=timezone.now(), exclude=proposal, counted=states.RAN)
-    reasons = routing.limit_reasons(
-        Facts(
-            agent_state="live",
-            tier=None,
-            limits=facts.limits_of(mandate, proposal.action_type),
-            usage=usage,
-            amount=proposal.amount,
-            currency=proposal.currency,
-            findings=Findings(),
-            default_queue=None,
-            queue_quorum={},
-        )
-    )
+    known = facts.again(proposal, mandate, agent, now=timezone.now())
+    reasons = routing.limit_reasons(known)
     if reasons:
         raise LimitReached(reasons[0].detail)
+    if known.held:
+        raise GrantRefused(f"{routing.HELD} Propose it again.")
 
 
 def _check_deciders(proposal: Proposal) -> None:

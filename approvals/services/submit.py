@@ -2,8 +2,8 @@
 
 The hot path. A proposal that needs a person is accepted by one SQL statement, which is its own transaction: it
 checks that this process's cached authority is still current, claims the idempotency key, and inserts proposal,
-revision and audit event. A proposal that may pass without a person takes the mandate's lock first, so that two at
-once cannot both be the last within a limit (I10)."""
+revision and audit event. A proposal that may pass without a person takes the agent's and the mandate's lock first, so
+that two at once cannot both be the last within a limit (I10)."""
 
 import secrets
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from agents.authority import Bearer, Cache
 from agents.autonomy import Tier
 from agents.exceptions import ArgumentsInvalid, BadCredential
 from agents.models import ActionType, Agent, Mandate
-from approvals import acceptance, blind, canonical, deadlines, facts, grants, news, rollbacks, routing
+from approvals import acceptance, blind, canonical, deadlines, facts, grants, news, rollbacks, routing, usage
 from approvals.acceptance import Draft
 from approvals.exceptions import IdempotencyConflict, InFlight
 from approvals.ids import uuid7
@@ -115,7 +115,7 @@ def _attempt(standing: _Standing, asked: _Request) -> Submitted | None:
             return _linked(_accept(draft, standing, asked))
     with transaction.atomic(durable=True):
         assert standing.mandate is not None
-        Mandate.objects.select_for_update(of=("self",), no_key=True).get(pk=standing.mandate.pk)
+        usage.lock(standing.bearer.agent.pk, standing.mandate.pk)
         draft = _draft(standing, asked)
         submitted = _accept(draft, standing, asked)
         if submitted is not None and submitted.created and draft.route.state == State.APPROVED:
