@@ -44,6 +44,12 @@ ACTIONS = (
     Action("f", "open the filters of a list"),
     Action("/", "search"),
     Action("?", "this list of keys"),
+    Action("1", "judge: right as it stood"),
+    Action("2", "judge: a cosmetic fault"),
+    Action("3", "judge: a minor fault"),
+    Action("4", "judge: a substantial fault"),
+    Action("5", "judge: wrong"),
+    Action("6", "judge: wrong, not by the agent’s fault"),
 )
 USUAL = {action.key: action.key for action in ACTIONS}
 

@@ -107,11 +107,11 @@ def _said(proposal: Any, people: dict[str, Any]) -> list[QuerySet[Any]]:
         Revision.objects.filter(proposal=proposal, **by("editor")),
         BlindReview.objects.filter(proposal=proposal, **by("reviewer")),
         Dispute.objects.filter(proposal=proposal, **by("raised_by")),
-        Incident.proposals.through.objects.filter(proposal=proposal, **by("incident__reported_by")),
+        Incident.objects.filter(proposals=proposal, **by("reported_by")),
     ]
 
 
-_WHO = ("reviewer", "decider", "editor", "reviewer", "raised_by", "incident__reported_by")
+_WHO = ("reviewer", "decider", "editor", "reviewer", "raised_by", "reported_by")
 
 
 def who_may(review: BlindReview, *, at: datetime) -> list[User]:

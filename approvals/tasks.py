@@ -6,7 +6,17 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from approvals.services import attend, claim, deliver, expire, promote, rebuild, rollback, settle
+from approvals.services import (
+    attend,
+    blind_review,
+    claim,
+    deliver,
+    expire,
+    promote,
+    rebuild,
+    rollback,
+    settle,
+)
 
 _STEPS: dict[str, Callable[..., int]] = {
     "held": settle.settle_due,
@@ -16,6 +26,8 @@ _STEPS: dict[str, Callable[..., int]] = {
     "unknown": expire.mark_unknown,
     "leases": claim.release_run_out,
     "attention": attend.attend,
+    "reviews_missed": blind_review.miss_overdue,
+    "reviews_due": blind_review.remind,
     "maturity": promote.mature_due,
     "rollbacks": rollback.tell_of_silence,
 }

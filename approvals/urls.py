@@ -4,10 +4,13 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from approvals.views import (
     alike,
+    blind,
     comments,
+    disputes,
     edit,
     handing,
     history,
+    incidents,
     lists,
     notifications,
     proposals,
@@ -59,6 +62,19 @@ urlpatterns: list[URLPattern | URLResolver] = [
         )
         for verdict in proposals.VERDICTS
     ),
+    path("disputes/", disputes.dispute_list, name="dispute_list"),
+    path("proposals/<uuid:proposal_id>/dispute/", disputes.proposal_dispute, name="proposal_dispute"),
+    path("incidents/", incidents.incident_list, name="incident_list"),
+    path("incidents/report/", incidents.incident_report, name="incident_report"),
+    path("incidents/<int:incident_id>/", incidents.incident_page, name="incident"),
+    path("incidents/<int:incident_id>/write/", incidents.incident_write, name="incident_write"),
+    path("reviews/", blind.blind_list, name="blind_list"),
+    path("reviews/next/", blind.blind_next, name="blind_next"),
+    path("reviews/<int:review_id>/", blind.blind_page, name="blind_review"),
+    path("reviews/<int:review_id>/judge/", blind.blind_judge, name="blind_judge"),
+    path("reviews/<int:review_id>/claim/", blind.blind_claim, name="blind_claim"),
+    path("reviews/<int:review_id>/renew/", blind.blind_renew, name="blind_renew"),
+    path("reviews/<int:review_id>/release/", blind.blind_release, name="blind_release"),
     path("notifications/", notifications.notification_list, name="notification_list"),
     path("notifications/bell/", notifications.notification_bell, name="notification_bell"),
     path("notifications/arrived/", notifications.notification_arrived, name="notification_arrived"),

@@ -1,11 +1,11 @@
-"""The number on the bell, which every page shows."""
+"""The numbers that every page shows: on the bell, and of reviews after the fact."""
 
 from typing import Any
 
 from django import template
 
 from accounts.models import User
-from approvals import inbox
+from approvals import blind, inbox
 
 register = template.Library()
 
@@ -14,6 +14,12 @@ register = template.Library()
 def unread_count(user: Any) -> int:
     """How many notifications this person has not read; one query for somebody who is signed in."""
     return inbox.unread_count(user) if isinstance(user, User) else 0
+
+
+@register.simple_tag
+def review_count(user: Any) -> int:
+    """How many reviews after the fact wait for this person; asked of the database every half minute."""
+    return blind.count_for(user) if isinstance(user, User) else 0
 
 
 @register.filter

@@ -19,6 +19,10 @@ def posted(view: View) -> View:
             return view(request, *args, **kwargs)
         if "proposal_id" in kwargs:
             return redirect("approvals:proposal", proposal_id=kwargs["proposal_id"])
+        if "incident_id" in kwargs:
+            return redirect("approvals:incident", incident_id=kwargs["incident_id"])
+        if "review_id" in kwargs:
+            return redirect("approvals:blind_review", review_id=kwargs["review_id"])
         return redirect("approvals:queue_list")
 
     return inner

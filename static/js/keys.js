@@ -55,6 +55,12 @@
       details.scrollIntoView({ block: "nearest" });
       return;
     }
+    if (element.type === "radio") {  // one press chooses, the same key again (or Enter) sends
+      if (element.checked) element.form.requestSubmit();
+      else element.click();
+      element.focus();
+      return;
+    }
     if (writable(element)) {
       element.focus();
       element.select?.();
