@@ -67,8 +67,8 @@ def incidents_for(user: User) -> QuerySet[Incident]:
     if user.is_superuser or user.has_perm("audit.view_auditevent"):
         return Incident.objects.all()
     visible = Proposal.objects.filter(permissions.visible_to(user))
-    links = Incident.proposals.through.objects.filter(proposal__in=visible)
-    return Incident.objects.filter(Q(pk__in=links.values("incident")) | Q(reported_by=user) | Q(answers=user))
+    seen = Incident.objects.filter(proposals__in=visible)
+    return Incident.objects.filter(Q(pk__in=seen.values("pk")) | Q(reported_by=user) | Q(answers=user))
 
 
 def incident_for(user: User, incident_id: int) -> Incident:
