@@ -3,7 +3,7 @@
 from approvals.models.decisions import Claim, Comment, Decision, HeldBallot, Skip, Verdict, Vote
 from approvals.models.execution import Grant, Outcome, SigningKey
 from approvals.models.people import ChatAddress, Delivery, Notification, SavedView
-from approvals.models.probes import Probe, ProbeServing
+from approvals.models.probes import Probe, ProbePosition, ProbeServing
 from approvals.models.proposals import APPROVED, Priority, Proposal, ProposalQuerySet, Revision
 from approvals.models.queues import Policy, PolicyVersion, Queue
 from approvals.models.reviews import BlindReview, Dispute, Incident, Judgement
@@ -29,6 +29,7 @@ __all__ = [
     "PolicyVersion",
     "Priority",
     "Probe",
+    "ProbePosition",
     "ProbeServing",
     "Proposal",
     "ProposalQuerySet",
