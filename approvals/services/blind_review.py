@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from accounts.exceptions import Invalid, NotFound
 from accounts.models import User
-from approvals import blind, deadlines, judging, notifications, transitions
+from approvals import blind, deadlines, judging, notifications, probing, transitions
 from approvals.exceptions import AlreadyClaimed, NothingToClaim, WrongState
-from approvals.models import BlindReview, Dispute, Judgement, ProbeServing, Queue
+from approvals.models import BlindReview, Dispute, Judgement, Queue
 from approvals.notifications import Topic
 from audit import recording
 from audit.events import Kind, Target, system
@@ -219,7 +219,7 @@ def _follow(review: BlindReview, now: datetime) -> None:
         case BlindReview.Kind.DISPUTE:
             _settle(review, now)
         case BlindReview.Kind.PROBE:
-            _probed(review, now)
+            probing.judged(review, at=now)
 
 
 def _settle(review: BlindReview, now: datetime) -> None:
@@ -249,15 +249,6 @@ def _settle(review: BlindReview, now: datetime) -> None:
         key=f"dispute_settled:{dispute.pk}",
         proposal=review.proposal,
     )
-
-
-def _probed(review: BlindReview, now: datetime) -> None:
-    """Whatever keeps it from being right as it stood has caught it."""
-    serving = ProbeServing.objects.select_for_update(of=("self",), no_key=True).get(review=review)
-    serving.caught = review.judgement not in (Judgement.RIGHT, Judgement.COSMETIC)
-    serving.reviewer, serving.decided_at = review.reviewer, now
-    serving.save(update_fields=["caught", "reviewer", "decided_at"])
-    judging.probed(serving, at=now)
 
 
 def miss_overdue(*, now: datetime) -> int:
