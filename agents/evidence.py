@@ -183,7 +183,7 @@ def probe(
         loss=LOSS_APPROVED,
         key=key,
         judged_by=judged_by,
-        period=desk.period if served_at >= desk.state.since else desk.state.period - 1,
+        period=desk.state.period - 1 if desk.state.period and served_at < desk.state.since else desk.period,
     )
 
 

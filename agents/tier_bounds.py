@@ -193,8 +193,14 @@ def advance(detector: Sequence[float], factors: Sequence[float]) -> tuple[float,
 
 
 def raise_only(detector: Sequence[float], factors: Sequence[float]) -> tuple[float, ...]:
-    """What was not a drawn observation of its own: R_j ← R_j·factor, never down."""
-    return tuple([min(part * max(factor, 1.0), CAP) for part, factor in zip(detector, factors, strict=True)])
+    """What was not a drawn observation of its own: R_j ← max(R_j, 1)·factor, never down. At least 1, or incidents alone
+    could not demote an agent of whom no draw has told anything yet."""
+    return tuple(
+        [
+            min(max(part, 1.0) * factor, CAP) if factor > 1 else part
+            for part, factor in zip(detector, factors, strict=True)
+        ]
+    )
 
 
 @lru_cache(maxsize=4096)
