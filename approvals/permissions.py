@@ -237,6 +237,14 @@ def visible_to(user: User) -> Q:
     return Q(queue_id__in=reviewable_queue_ids(user)) | Q(agent__owner=user) | Q(agent_id__in=managed)
 
 
+def watched_agent_ids(user: User) -> list[int]:
+    """Agents all of whose proposals this person may see, as `check_can_see` says."""
+    if user.is_superuser or user.has_perm("audit.view_auditevent"):
+        return list(Agent.objects.values_list("pk", flat=True))
+    owned = Agent.objects.filter(Q(owner=user) | Q(pk__in=managed_agent_ids(user)))
+    return list(owned.values_list("pk", flat=True))
+
+
 def managed_agent_ids(user: User) -> set[int]:
     content_type = ContentType.objects.get_for_model(Agent)
     own = UserObjectPermission.objects.filter(

@@ -12,6 +12,7 @@ from approvals.views import (
     history,
     incidents,
     lists,
+    monitor,
     notifications,
     proposals,
     queues,
@@ -36,6 +37,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("views/<int:view_id>/begin/", saved_views.view_begin, name="view_begin"),
     path("views/<int:view_id>/remove/", saved_views.view_remove, name="view_remove"),
     path("history/", history.own_history, name="history"),
+    path("monitor/", monitor.monitor_page, name="monitor"),
+    path("monitor/pulse/", monitor.monitor_pulse, name="monitor_pulse"),
+    *(
+        path(f"monitor/<uuid:proposal_id>/{way}/", monitor.monitor_act, {"way": way}, name=f"monitor_{way}")
+        for way in monitor.WAYS
+    ),
     path("next/", queues.claim_next, name="claim_next"),
     path("proposals/<uuid:proposal_id>/", proposals.proposal, name="proposal"),
     path("proposals/<uuid:proposal_id>/print/", print_view.proposal_print, name="proposal_print"),

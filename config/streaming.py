@@ -54,6 +54,8 @@ CHECK = 15.0
 """Seconds between two proofs that the subscription still lives."""
 ALL_QUEUES = "queues"
 """Asks for every queue that the person reviews."""
+ALL_AGENTS = "agents"
+"""Asks for every agent that the person answers for; auditors and admins answer for all."""
 _QUEUE = re.compile(r"queue:([-a-zA-Z0-9_]{1,60})\Z")
 _PROPOSAL = re.compile(r"proposal:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\Z")
 _HEADERS = [
@@ -309,7 +311,7 @@ def _listener(session_key: str, asked: list[str]) -> Listener | None:
 
 
 def _allowed(user: User, asked: list[str]) -> list[str]:
-    """Queues he reviews, proposals he may see. What is none, or not his, is left out without a word."""
+    """Queues he reviews, agents he answers for, proposals he may see. What is none, or not his, is left out without a word."""
     slugs = {found[1] for found in map(_QUEUE.match, asked) if found}
     ids = {UUID(found[1]) for found in map(_PROPOSAL.match, asked) if found}
     topics: list[str] = []
@@ -318,6 +320,8 @@ def _allowed(user: User, asked: list[str]) -> list[str]:
         if ALL_QUEUES not in asked:
             mine = mine.filter(slug__in=slugs)
         topics += map(news.queue_topic, mine.values_list("slug", flat=True))
+    if ALL_AGENTS in asked:
+        topics += map(news.agent_topic, permissions.watched_agent_ids(user))
     if ids:
         visible = Proposal.objects.filter(permissions.visible_to(user), pk__in=ids)
         topics += map(news.proposal_topic, visible.values_list("pk", flat=True).distinct())

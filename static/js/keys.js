@@ -15,7 +15,8 @@
   function step(by) {
     const links = lines();
     if (!links.length) return false;
-    const at = links.indexOf(document.activeElement);
+    const row = document.activeElement?.closest("[data-row]");
+    const at = links.indexOf(row?.querySelector("[data-line]") || document.activeElement);
     const to = at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + by, 0), links.length - 1);
     links[to].focus();
     links[to].closest("li, tr")?.scrollIntoView({ block: "nearest" });
@@ -39,7 +40,8 @@
 
   function reached(name) {
     const found = [...document.querySelectorAll(`[data-key="${CSS.escape(name)}"]`)];
-    return found.find(isFree) || null;
+    const here = document.activeElement?.closest("[data-row]") || null;
+    return found.find((each) => isFree(each) && [null, here].includes(each.closest("[data-row]"))) || null;
   }
 
   function use(element) {
@@ -51,7 +53,7 @@
     if (element.tagName === "SUMMARY") {
       const details = element.parentElement;
       details.open = true;
-      (details.querySelector("select, input:not([type=hidden]), textarea") || element).focus();
+      (details.querySelector("[data-first], select, input:not([type=hidden]), textarea") || element).focus();
       details.scrollIntoView({ block: "nearest" });
       return;
     }
@@ -112,7 +114,10 @@
     }
     if (!window.countersign.wasShown(event)) return;
     const element = reached(name);
-    if (!element) return;
+    if (!element) {
+      if (document.querySelector(`[data-row] [data-key="${CSS.escape(name)}"]`)) window.countersign.say("Choose a row first.");
+      return;
+    }
     event.preventDefault();
     const begun = name === "a" && element.closest("#decide")?.querySelector("details[open] summary");
     if (begun) {
