@@ -112,10 +112,14 @@ def corrected_log_evidence(counts: Sequence[float], *, caught: float, missed: fl
 
 
 def reaches(counts: Sequence[float], *, caught: float, missed: float, q0: float, bar: float) -> bool:
-    """Whether the corrected evidence is at least `bar` (in logs): stops at the first cell that says no, and asks
-    those first that most often do."""
+    """Whether the corrected evidence is at least `bar` (in logs). Stops at the first cell that says no, and asks first
+    the two that mostly do: that of the catch rate seen, and the highest."""
     cells = list(pairwise(CELLS))
-    return all(_cell(counts, caught, missed, q0, low, high) >= bar for low, high in reversed(cells))
+    seen = caught / (caught + missed) if caught + missed else 0.0
+    likely = (next((cell for cell in cells if cell[1] >= seen), cells[-1]), cells[-1])
+    return all(
+        _cell(counts, caught, missed, q0, low, high) >= bar for low, high in (*likely, *reversed(cells))
+    )
 
 
 def _cell(counts: Sequence[float], caught: float, missed: float, q0: float, low: float, high: float) -> float:
