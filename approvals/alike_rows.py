@@ -180,7 +180,8 @@ def table(queue: Queue, group: Group, ids: Sequence[UUID], viewer: User) -> Tabl
         .in_bulk(ids)
     )
     revisions = _revisions(found)
-    proposals = [found[pk] for pk in ids if pk in found and pk in revisions]
+    kept = permissions.kept_from(viewer)
+    proposals = [found[pk] for pk in ids if pk in found and pk in revisions and pk not in kept]
     if not proposals:
         return None
     first = proposals[0]

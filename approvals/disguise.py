@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from approvals.disguise_amounts import Known, rescaled, resaid
+from approvals.disguise_amounts import Known, resaid, rescaled
 
 FIRST = ("Amara", "Bente", "Carlos", "Dilan", "Elif", "Femke", "Goran", "Hanna", "Ivo", "Jelena", "Kofi", "Lucia",
          "Marek", "Nadia", "Oskar", "Priya", "Quentin", "Rosa", "Stefan", "Tomke", "Ulla", "Viktor", "Wanda",
@@ -49,7 +49,9 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 _RUN = re.compile(r"\d+")
 _LABELLED = re.compile(r"(?!Q[1-4]\b)[A-Za-z]{1,8}[-_/]?\d[\w/-]*")
 _WORD = re.compile(r"[^\W\d_]{3,}")
-_ID_KEY = re.compile(r"(?:^|_)(?:ids?|no|nr|num|number|ref|reference|iban|account|sku|code|ticket|invoice|order)$")
+_ID_KEY = re.compile(
+    r"(?:^|_)(?:ids?|no|nr|num|number|ref|reference|iban|account|sku|code|ticket|invoice|order)$"
+)
 _NAME_KEY = re.compile(
     r"(?:^|_)(?:name|customer|recipient|beneficiary|holder|contact|employee|person|assignee|sender|payee|manager)$"
 )
@@ -63,7 +65,9 @@ _ADDRESSED = re.compile(
     r"([A-ZÀ-Þ][\w'’-]{2,}(?:[ ][A-ZÀ-Þ][\w'’-]{2,})?)"
     r"|([A-ZÀ-Þ][\w'’-]{2,}[ ][A-ZÀ-Þ][\w'’-]{2,})(?=[ ]?[<(][\w.+-]+@)"
 )
-_NO_NAMES = frozenset({"team", "sir", "madam", "all", "there", "support", "everyone", "customer", "the", "and"})
+_NO_NAMES = frozenset(
+    {"team", "sir", "madam", "all", "there", "support", "everyone", "customer", "the", "and"}
+)
 _GOODS = frozenset({"sku", "price", "quantity", "qty", "product", "unit_price", "item_id", "product_id"})
 
 
@@ -110,12 +114,19 @@ def disguise(
         summary=mask.text(content.summary),
         reasoning=mask.text(content.reasoning),
         context=[
-            {**turn, **{key: mask.text(turn[key]) for key in ("content", "name") if isinstance(turn.get(key), str)}}
+            {
+                **turn,
+                **{
+                    key: mask.text(turn[key]) for key in ("content", "name") if isinstance(turn.get(key), str)
+                },
+            }
             for turn in content.context
         ],
         subject_type=content.subject_type,
         subject_id=mask.identifier(content.subject_id),
-        current_state=mask.value(content.current_state, {}, "") if content.current_state else content.current_state,
+        current_state=mask.value(content.current_state, {}, "")
+        if content.current_state
+        else content.current_state,
     )
     return Disguised(made, sorted(mask.changes))
 
@@ -132,7 +143,9 @@ def moved(content: Content, *, days: int) -> Content:
             {**turn, "content": mask.text(turn["content"])} if isinstance(turn.get("content"), str) else turn
             for turn in content.context
         ],
-        current_state=mask.value(content.current_state, {}, "") if content.current_state else content.current_state,
+        current_state=mask.value(content.current_state, {}, "")
+        if content.current_state
+        else content.current_state,
     )
 
 
@@ -299,13 +312,15 @@ class _Mask:
 
     def _day(self, text: str, form: str) -> tuple[str, str]:
         try:
-            return (datetime.strptime(text, form).date() + self._delta).strftime(form), "date"  # noqa: DTZ007
+            return (datetime.strptime(text, form).date() + self._delta).strftime(form), "date"
         except (ValueError, OverflowError):
             return text, "date"
 
     def _spoken(self, found: re.Match[str]) -> tuple[str, str]:
         """A date with its month in letters: each part is said as it was said before."""
-        day, month, year = (re.search(form, found[0]) for form in (r"\d{1,2}(?!\d)", r"[A-Z][a-z]+", r"\d{4}"))
+        day, month, year = (
+            re.search(form, found[0]) for form in (r"\d{1,2}(?!\d)", r"[A-Z][a-z]+", r"\d{4}")
+        )
         assert day and month and year
         number = next(index for index, name in enumerate(_MONTHS, 1) if name.startswith(month[0].lower()[:3]))
         try:

@@ -132,11 +132,16 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 def _products(documents: list[Any]) -> Iterator[Relation]:
     for document in documents:
         for one in _objects(document):
-            money = {a for name, inner in one.items() if _MONEY_KEY.search(name.lower()) and (a := _decimal(inner))}
+            money = {
+                a for name, inner in one.items() if _MONEY_KEY.search(name.lower()) and (a := _decimal(inner))
+            }
             counts = {
                 inner
                 for name, inner in one.items()
-                if isinstance(inner, int) and not isinstance(inner, bool) and inner > 1 and not _MONEY_KEY.search(name)
+                if isinstance(inner, int)
+                and not isinstance(inner, bool)
+                and inner > 1
+                and not _MONEY_KEY.search(name)
             }
             yield from (
                 (part * times, [(part, times)])

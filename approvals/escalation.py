@@ -52,7 +52,7 @@ def move(proposal: Proposal, to: Queue, *, actor: Actor, at: datetime, detail: d
         proposal, to, actor=actor, at=at, detail=detail, fields=("quorum", *deadlines.HANDED_ON)
     )
     key = f"escalated:{proposal.pk}:{proposal.version}"
-    may = {person.pk for person in permissions.deciders(proposal)}
+    may = permissions.without_who_know({person.pk for person in permissions.deciders(proposal)}, proposal)
     told = with_stand_ins(may, may=may, at=at)
     by = {actor.id} if actor.kind == "human" else set()
     notifications.tell(
@@ -100,7 +100,7 @@ def _tell_team(proposal: Proposal, about: dict[str, Any], at: datetime) -> None:
     if team is None:
         _skip(proposal, about, "the team does not exist any more")
         return
-    may = {person.pk for person in permissions.deciders(proposal)}
+    may = permissions.without_who_know({person.pk for person in permissions.deciders(proposal)}, proposal)
     members = set(team.user_set.filter(pk__in=may).values_list("pk", flat=True))
     if not members:
         _skip(proposal, about, "nobody in that team may decide it")

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from agents.models import ActionType, Agent
-from approvals import words
+from approvals import permissions, words
 from approvals.filters import RULE, Filters
 from approvals.models import Policy, Proposal, Queue
 from approvals.selectors import DUE_SOON, Tally
@@ -266,6 +266,9 @@ def _conditions(user: User, filters: Filters, search: Search | None) -> tuple[st
         parts.append(_ASSIGNED[filters.assigned])
     if filters.why:
         parts.append("(" + " OR ".join(_why(filters.why, values)) + ")")
+    if kept := permissions.kept_from(user):
+        parts.append("p.id <> ALL (%(kept_from)s::uuid[])")
+        values["kept_from"] = kept
     return " AND ".join(parts) or "true", values
 
 

@@ -75,7 +75,7 @@ class AgentLine:
 def figures(agent_ids: list[int]) -> dict[int, Figures]:
     """The figures of several agents. One query for each open state, so that each can go by its partial index."""
     found: dict[int, dict[str, int]] = {pk: {} for pk in agent_ids}
-    proposals = Proposal.objects.filter(agent_id__in=agent_ids).order_by()
+    proposals = Proposal.objects.filter(agent_id__in=agent_ids, planted=False).order_by()
     for state in (State.PENDING, State.SCHEDULED, State.EXECUTING, State.UNKNOWN):
         for row in proposals.filter(state=state).values("agent_id").annotate(number=Count("pk")):
             found[row["agent_id"]][str(state)] = row["number"]
@@ -134,6 +134,7 @@ def mandate_lines(agent: Agent) -> list[MandateLine]:
             action_type_id=OuterRef("action_type_id"),
             state__in=states.LIVE,
             created_at__gt=start,
+            planted=False,
         )
         .order_by()
         .values("agent_id")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
+from uuid import UUID
 
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Exists, OuterRef, Q
@@ -17,7 +18,7 @@ from accounts.models import Absence, User
 from agents.models import Agent, Credential
 from agents.permissions import can_manage
 from approvals.exceptions import MayNotDecide
-from approvals.models import Proposal, Queue, Vote
+from approvals.models import BlindReview, Probe, ProbeServing, Proposal, Queue, Vote
 
 REVIEW = "review_queue"
 _T = TypeVar("_T")
@@ -108,6 +109,8 @@ def check_can_decide(user: User, proposal: Proposal) -> None:
     Order: right on the queue, separation of duties, roles the policy asks for."""
     if proposal.queue_id is None or proposal.queue_id not in reviewable_queue_ids(user):
         raise MayNotDecide("You are not a reviewer of this queue.")
+    if proposal.planted and proposal.pk in kept_from(user):
+        raise NotFound("There is no such proposal, or it is not for you to see.")
     behind = principals(user)
     if proposal.agent.owner_id == user.pk:
         raise MayNotDecide("You own this agent; somebody else has to decide.")
@@ -183,12 +186,17 @@ def check_has_not_voted(user: User, proposal: Proposal) -> None:
 
 
 def check_can_see(user: User, proposal: Proposal) -> None:
-    """Reviewers of its queue, the agent's people, admins and auditors see a proposal; for others it does not exist."""
+    """Reviewers of its queue, the agent's people, admins and auditors see a proposal; for others it does not exist.
+
+    The agent's people know what it has sent, so what was planted is never shown to them for being that."""
+    if proposal.planted and proposal.pk in kept_from(user):
+        raise NotFound("There is no such proposal, or it is not for you to see.")
     if proposal.queue_id is not None and proposal.queue_id in reviewable_queue_ids(user):
         return
-    if proposal.agent.owner_id == user.pk or user.is_superuser:
+    if user.is_superuser or user.has_perm("audit.view_auditevent"):
         return
-    if user.has_perm("audit.view_auditevent") or user.has_perm("agents.manage_agent", proposal.agent):
+    is_theirs = proposal.agent.owner_id == user.pk or user.has_perm("agents.manage_agent", proposal.agent)
+    if is_theirs and not proposal.planted:
         return
     raise NotFound("There is no such proposal, or it is not for you to see.")
 
@@ -231,10 +239,56 @@ def check_can_intervene(user: User, proposal: Proposal) -> None:
 
 def visible_to(user: User) -> Q:
     """The same rule as `check_can_see`, as a filter for lists."""
+    kept = kept_from(user)
+    known = ~Q(pk__in=kept) if kept else Q()
     if user.is_superuser or user.has_perm("audit.view_auditevent"):
-        return Q()
-    managed = managed_agent_ids(user)
-    return Q(queue_id__in=reviewable_queue_ids(user)) | Q(agent__owner=user) | Q(agent_id__in=managed)
+        return known
+    theirs = Q(agent__owner=user) | Q(agent_id__in=managed_agent_ids(user))
+    return (Q(queue_id__in=reviewable_queue_ids(user)) | (theirs & Q(planted=False))) & known
+
+
+def kept_from(user: User) -> list[UUID]:
+    """Planted proposals this person must not meet, for as long as they are undecided: he made the probe, has judged
+    what it was made of or an earlier serving, or knows what the agent sends. Nearly always none; one query."""
+    return list(_once("kept_from", user.pk, lambda: _kept_from(user)))
+
+
+def _kept_from(user: User) -> list[UUID]:
+    servings = ProbeServing.objects.filter(decided_at=None, proposal__isnull=False)
+    if not servings.exists():
+        return []
+    own_vote = Vote.objects.filter(reviewer=user)
+    own_review = BlindReview.objects.filter(reviewer=user)
+    earlier = own_vote.filter(proposal__serving__probe=OuterRef("probe"))
+    earlier_review = own_review.filter(proposal__serving__probe=OuterRef("probe"))
+    known = servings.filter(
+        Q(probe__author=user)
+        | Q(agent__owner=user)
+        | Q(agent__in=managed_agent_ids(user))
+        | Exists(own_vote.filter(proposal=OuterRef("probe__source")))
+        | Exists(own_review.filter(proposal=OuterRef("probe__source")))
+        | Exists(earlier.exclude(proposal=OuterRef("proposal")))
+        | Exists(earlier_review.exclude(proposal=OuterRef("proposal")))
+    )
+    return [pk for pk in known.values_list("proposal", flat=True) if pk is not None]
+
+
+def who_know(probe: Probe) -> set[int]:
+    """Primary keys of the people who would recognise a probe: as `kept_from`, apart from the agent's people."""
+    of_it = Q(proposal=probe.source_id) if probe.source_id else Q(pk=None)
+    of_it |= Q(proposal__serving__probe=probe)
+    voters = Vote.objects.filter(of_it).values_list("reviewer", flat=True)
+    reviewers = BlindReview.objects.filter(of_it, reviewer__isnull=False).values_list("reviewer", flat=True)
+    found = {*voters, *reviewers, probe.author_id}
+    return {pk for pk in found if pk is not None}
+
+
+def without_who_know(people: set[int], proposal: Proposal) -> set[int]:
+    """Whom messages about a proposal may reach: for a planted one, nobody it is kept from."""
+    if not proposal.planted:
+        return people
+    serving = ProbeServing.objects.select_related("probe").filter(proposal=proposal).first()
+    return people if serving is None else people - who_know(serving.probe)
 
 
 def watched_agent_ids(user: User) -> list[int]:

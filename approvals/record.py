@@ -19,7 +19,7 @@ from agents import accuracy
 from agents.accuracy import Accuracy
 from agents.models import Evidence
 from approvals import permissions, quorum
-from approvals.models import APPROVED, Decision, Proposal, Revision, Verdict, Vote
+from approvals.models import APPROVED, Decision, ProbeServing, Proposal, Revision, Verdict, Vote
 from approvals.reading.comparison import Earlier, Leaf, Present, leaves
 from approvals.states import State
 
@@ -111,6 +111,7 @@ def judged_before(proposal: Proposal) -> list[Judged]:
                 subject_type=proposal.subject_type,
                 subject_id=proposal.subject_id,
                 state__in=APPROVED,
+                planted=False,
                 decisions__decider__isnull=False,
                 decisions__verdict__in=[Verdict.APPROVE, Verdict.EDIT],
             )
@@ -120,6 +121,8 @@ def judged_before(proposal: Proposal) -> list[Judged]:
         )
         for pk in about:
             verdicts.setdefault(pk, str(Verdict.APPROVE))
+    if proposal.planted:
+        verdicts.pop(_source_of(proposal), None)
     revisions = (
         Revision.objects.filter(proposal_id__in=verdicts, number=F("proposal__revision"))
         .annotate(size=Length("canonical"))
@@ -148,6 +151,11 @@ def judged_before(proposal: Proposal) -> list[Judged]:
             Judged(revision.proposal, arguments, verdicts[revision.proposal_id], list(leaves(arguments)))
         )
     return found
+
+
+def _source_of(proposal: Proposal) -> UUID | None:
+    """What a probe was made of: beside it, its verdict would give the answer away."""
+    return ProbeServing.objects.filter(proposal=proposal).values_list("probe__source", flat=True).first()
 
 
 def approved(judged: Sequence[Judged]) -> list[Earlier]:

@@ -44,7 +44,7 @@ def rehearse(*, domain: str, rules: list[dict[str, Any]], default_queue: str) ->
     proposed = DomainPolicy(None, policy.compile_rules(rules), default_queue, queues)
     in_force = _in_force(domain, queues)
     proposals = list(
-        Proposal.objects.filter(action_type__domain=domain)
+        Proposal.objects.filter(action_type__domain=domain, planted=False)
         .select_related("agent__team", "action_type")
         .defer("context", "reasoning", "current_state", "metadata")
         .order_by("-id")[:TRIED]

@@ -120,6 +120,7 @@ def _for_list() -> Any:
 _FREE = """
     p.state = 'pending' AND p.claimed_by_id IS NULL
     AND p.agent_id <> ALL (%(agents)s::bigint[])
+    AND p.id <> ALL (%(kept_from)s::uuid[])
     AND (p.roles = '[]'::jsonb OR p.roles ?| %(teams)s::text[])
     AND (p.expires_at IS NULL OR p.expires_at > now())
     AND NOT EXISTS (SELECT FROM approvals_heldballot h WHERE h.proposal_id = p.id)
@@ -170,6 +171,7 @@ def waiting_ids(*, reviewer: User, queue_ids: list[int], limit: int) -> list[UUI
     values: dict[str, Any] = {
         "queues": queue_ids,
         "agents": permissions.conflicted_agent_ids(reviewer),
+        "kept_from": permissions.kept_from(reviewer),
         "teams": list(reviewer.groups.values_list("name", flat=True)),
         "reviewer": reviewer.pk,
         "behind": permissions.principals(reviewer),
@@ -201,7 +203,7 @@ def recent_for(user: User, *, agent: Agent | None = None, limit: int = 25) -> li
     """The latest proposals this person may see, newest first."""
     proposals = _for_list().filter(permissions.visible_to(user)).order_by("-id")
     if agent is not None:
-        proposals = proposals.filter(agent=agent)
+        proposals = proposals.filter(agent=agent, planted=False)
     return list(proposals[:limit])
 
 
@@ -210,7 +212,7 @@ def own_proposal(agent_id: int, proposal_id: UUID) -> Proposal:
     found = (
         Proposal.objects.select_related("action_type", "queue", "agent", "grant", "outcome")
         .defer("context", "reasoning", "summary", "current_state", "metadata")
-        .filter(pk=proposal_id, agent_id=agent_id)
+        .filter(pk=proposal_id, agent_id=agent_id, planted=False)
         .first()
     )
     if found is None:
@@ -226,7 +228,7 @@ def own_proposals(
         Proposal.objects.select_related("action_type__reversible_by", "queue", "agent", "grant", "outcome")
         .select_related("rollback_request__asked_by")
         .defer("context", "reasoning", "summary", "current_state", "metadata")
-        .filter(agent_id=agent_id)
+        .filter(agent_id=agent_id, planted=False)
         .order_by("-id")
     )
     if before is not None:

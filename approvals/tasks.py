@@ -12,14 +12,17 @@ from approvals.services import (
     claim,
     deliver,
     expire,
+    probe_serve,
     promote,
     rebuild,
     rollback,
     settle,
+    stop,
 )
 
 _STEPS: dict[str, Callable[..., int]] = {
     "held": settle.settle_due,
+    "stops": stop.finish,
     "windows": expire.close_veto_windows,
     "lapsed": expire.lapse_grants,
     "expired": expire.expire_undecided,
@@ -57,6 +60,12 @@ def tick() -> dict[str, int]:
 def send_messages() -> int:
     """E-mails and chat messages that are due, apart from `tick`, whose clock no mail server may hold up."""
     return deliver.send_due()
+
+
+@shared_task(name="approvals.tasks.probe")
+def probe() -> int:
+    """Probes, apart from `tick`: each waits for its own moment, so that they keep to no beat."""
+    return probe_serve.run(now=timezone.now())
 
 
 @shared_task(name="approvals.tasks.assess")

@@ -23,14 +23,15 @@ NOT_OWN = "There is no such proposal of this agent."
 def locked(proposal_id: UUID, *, agent_id: int | None = None) -> Proposal:
     """The proposal under a row lock, for the rest of the transaction. Raises `NotFound`.
 
-    With `agent_id`, another agent's is answered, and locked, as little as one that does not exist (I9)."""
+    With `agent_id`, another agent's, and what was planted, is answered, and locked, as little as one that does not
+    exist (I9, I11)."""
     found = (
         Proposal.objects.select_for_update(of=("self",), no_key=True)
         .select_related("agent", "action_type", "queue", "credential")
         .filter(pk=proposal_id)
     )
     if agent_id is not None:
-        found = found.filter(agent_id=agent_id)
+        found = found.filter(agent_id=agent_id, planted=False)
     proposal = found.first()
     if proposal is None:
         raise NotFound("There is no such proposal." if agent_id is None else NOT_OWN)

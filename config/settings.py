@@ -239,6 +239,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "approvals.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
     "deliver": {"task": "approvals.tasks.deliver", "schedule": 2.0, "options": {"expires": 4}},
+    "probe": {"task": "approvals.tasks.probe", "schedule": 2.0, "options": {"expires": 4}},
     "assess": {"task": "approvals.tasks.assess", "schedule": 5.0, "options": {"expires": 10}},
     "rebuild": {"task": "approvals.tasks.rebuild_evidence", "schedule": crontab(hour="2", minute="41")},
     "sessions": {"task": "accounts.tasks.clear_sessions", "schedule": 3600.0, "options": {"expires": 600}},

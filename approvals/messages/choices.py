@@ -32,11 +32,13 @@ class Topic(StrEnum):
     ROLLBACK = "rollback"
     PACING = "pacing"
     DISPUTE = "dispute"
+    PROBE = "probe"
     INCIDENT = "incident"
     TIER = "tier"
+    STOPPED = "stopped"
 
 
-URGENT = frozenset({Topic.OVERDUE, Topic.ESCALATED})
+URGENT = frozenset({Topic.OVERDUE, Topic.ESCALATED, Topic.STOPPED})
 
 
 class Digest(StrEnum):
@@ -75,6 +77,10 @@ WORDS: dict[str, Words] = {
     Topic.TIER: Words(
         "A tier has changed", "An agent of yours has earned a tier, or lost one", "shield-alert"
     ),
+    Topic.PROBE: Words(
+        "A probe", "What you decided was a probe, or an appeal against one is made or answered", "eye"
+    ),
+    Topic.STOPPED: Words("A stop switch", "An agent of yours is stopped, or may begin again", "octagon-x"),
     Topic.DISPUTE: Words(
         "A judgement in dispute",
         "A judgement of yours or of your agent is disputed, or settled",
@@ -100,6 +106,7 @@ USUAL_EMAIL = frozenset(
         Topic.DROPPED,
         Topic.ANSWERED,
         Topic.TIER,
+        Topic.STOPPED,
         Topic.DISPUTE,
         Topic.INCIDENT,
     }

@@ -108,7 +108,7 @@ def _until(proposal: Proposal, queue: Queue, call: Call, now: datetime) -> datet
 def _remind(proposal: Proposal, call: Call, now: datetime) -> None:
     """Before it is due: who holds it, or was given it, or else all who may decide. Afterwards all of them; and where
     nobody may decide, the admins, since only they can change that."""
-    may = {person.pk for person in permissions.deciders(proposal)}
+    may = permissions.without_who_know({person.pk for person in permissions.deciders(proposal)}, proposal)
     holder = proposal.claimed_by_id if _is_held(proposal, now) else proposal.assigned_to_id
     people = may if holder is None else {holder}
     words = f"Due soon in {proposal.queue}"

@@ -28,6 +28,7 @@ from approvals import (
     notifications,
     pacing,
     permissions,
+    probing,
     quorum,
     revising,
     transitions,
@@ -428,7 +429,7 @@ def _finish(
         label=str(reviewer)[:120],
         decided_at=now,
     )
-    if ballot.verdict != Verdict.RETURN:
+    if ballot.verdict != Verdict.RETURN and not proposal.planted:
         _record_evidence(proposal, revision, reviewer, ballot)
     state = _FINAL_STATE[ballot.verdict]
     transitions.apply(
@@ -439,7 +440,9 @@ def _finish(
         detail={"verdict": str(ballot.verdict), "reason": ballot.reason, "comment": ballot.comment},
         fields=fields,
     )
-    if state == State.APPROVED and proposal.tier != Tier.ADVISORY:
+    if proposal.planted:
+        probing.settle(proposal, at=now)
+    elif state == State.APPROVED and proposal.tier != Tier.ADVISORY:
         grants.issue(proposal, revision, at=now)
 
 

@@ -68,7 +68,7 @@ def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None 
 
 
 def _own(proposal_id: UUID, agent: Agent) -> Proposal:
-    found = Proposal.objects.filter(pk=proposal_id, agent=agent).first()
+    found = Proposal.objects.filter(pk=proposal_id, agent=agent, planted=False).first()
     if found is None:
         raise NotFound("There is no such proposal of this agent.")
     return found

@@ -343,7 +343,8 @@ def store_policy(
 
 def _try_on_samples(domain: str, rules: list[policy.Rule]) -> None:
     """Run the rules over recent proposals: a condition that is not true or false is found before it is in force."""
-    samples = Proposal.objects.filter(action_type__domain=domain).select_related("agent__team", "action_type")
+    samples = Proposal.objects.filter(action_type__domain=domain, planted=False)
+    samples = samples.select_related("agent__team", "action_type")
     for proposal in samples.order_by("-id")[:_SAMPLES]:
         context = {
             "args": proposal.current_revision.arguments,

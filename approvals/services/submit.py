@@ -13,11 +13,13 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from agents import authority, pointers, schemas, standings
+from agents import authority, pointers, schemas, standings, versions
 from agents.authority import Bearer, Cache
 from agents.autonomy import Tier
 from agents.exceptions import ArgumentsInvalid, BadCredential
 from agents.models import ActionType, Agent, Mandate
+from agents.services import versions as announcing
+from agents.versions import Announced
 from approvals import acceptance, blind, canonical, deadlines, facts, grants, news, rollbacks, routing, usage
 from approvals.acceptance import Draft
 from approvals.exceptions import IdempotencyConflict, InFlight
@@ -73,6 +75,13 @@ def submit(*, token_hash: bytes, key: str, request_digest: bytes, request: Propo
         if bearer is None or bearer.expires_at <= timezone.now():
             cache = _refreshed_or_refuse(cache)
             continue
+        if _announces(cache, bearer, request):
+            repeat = _earlier(bearer.agent, asked)
+            if repeat is not None:
+                return repeat
+            _announce(bearer, request)
+            cache = authority.fresh()
+            continue
         action_type = cache.action_type(request.action_type)
         faults = _faults(action_type, request)
         if faults or action_type is None:
@@ -89,6 +98,24 @@ def submit(*, token_hash: bytes, key: str, request_digest: bytes, request: Propo
             return submitted
         cache = authority.fresh()
     raise InFlight("Permissions are being changed right now; send the same request again.", retry_after=1)
+
+
+def _said(request: ProposeRequest) -> Announced | None:
+    said = request.agent_version
+    return None if said is None else Announced(said.model, said.prompt_digest, said.tools_digest)
+
+
+def _announces(cache: Cache, bearer: Bearer, request: ProposeRequest) -> bool:
+    """Whether the request names another version than the one this process knows the agent to be."""
+    said = _said(request)
+    known = cache.version(bearer.agent) if said is not None else None
+    return said is not None and (known is None or versions.said_by(known) != said)
+
+
+def _announce(bearer: Bearer, request: ProposeRequest) -> None:
+    said = _said(request)
+    assert said is not None
+    announcing.announce(agent_id=bearer.agent.pk, said=said, credential_id=bearer.credential_id)
 
 
 def _refreshed_or_refuse(cache: Cache) -> Cache:
@@ -269,18 +296,28 @@ def draft_of(
     token_hash: bytes, key: str, request_digest: bytes, request: ProposeRequest, cache: Cache
 ) -> tuple[Draft, int]:
     """The insert that a request would lead to, and the authority number it depends on; measurements run it."""
-    bearer, action_type = cache.bearer(token_hash), cache.action_type(request.action_type)
-    assert bearer is not None and action_type is not None
-    mandate = cache.mandate(bearer.agent, action_type)
-    standing = _Standing(cache, bearer, action_type, mandate)
-    return _draft(standing, _Request(key, request_digest, request)), cache.number
+    bearer = cache.bearer(token_hash)
+    assert bearer is not None
+    return draft_as(
+        bearer, key=key, request_digest=request_digest, request=request, cache=cache
+    ), cache.number
+
+
+def draft_as(
+    bearer: Bearer, *, key: str, request_digest: bytes, request: ProposeRequest, cache: Cache
+) -> Draft:
+    """What a request by this agent would be stored as; probes are made of it, so that they are like real ones."""
+    action_type = cache.action_type(request.action_type)
+    assert action_type is not None
+    standing = _Standing(cache, bearer, action_type, cache.mandate(bearer.agent, action_type))
+    return _draft(standing, _Request(key, request_digest, request))
 
 
 def _own_parent(agent: Agent, request: ProposeRequest) -> Any:
     """The parent must be a proposal of the same agent (I9)."""
     if request.parent_id is None:
         return None
-    if not Proposal.objects.filter(pk=request.parent_id, agent=agent).exists():
+    if not Proposal.objects.filter(pk=request.parent_id, agent=agent, planted=False).exists():
         raise ArgumentsInvalid(
             "The parent was not found.",
             errors=[
@@ -307,7 +344,7 @@ def _accept(draft: Draft, standing: _Standing, asked: _Request) -> Submitted | N
 def _earlier(agent: Agent, asked: _Request) -> Submitted | None:
     """The proposal accepted under this key; raises `IdempotencyConflict` when the body was another."""
     found = (
-        Proposal.objects.filter(agent=agent, idempotency_key=asked.key)
+        Proposal.objects.filter(agent=agent, idempotency_key=asked.key, planted=False)
         .select_related("action_type", "queue", "agent", "grant", "outcome")
         .first()
     )
