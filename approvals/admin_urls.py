@@ -5,7 +5,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from approvals.views import agents, calendars, notifications, people, policies, settings
+from approvals.views import agents, calendars, notifications, people, policies, settings, signatures, standing
 
 urlpatterns = [
     path("agents/", agents.agent_list, name="agent_list"),
@@ -13,6 +13,18 @@ urlpatterns = [
     path("agents/<slug:slug>/suspend/", agents.agent_suspend, name="agent_suspend"),
     path("agents/<slug:slug>/resume/", agents.agent_resume, name="agent_resume"),
     path("agents/<slug:slug>/retire/", agents.agent_retire, name="agent_retire"),
+    path("agents/<slug:slug>/mandates/<str:action_type>/", standing.mandate, name="mandate"),
+    *(
+        path(f"agents/<slug:slug>/mandates/<str:action_type>/{name}/", view, name=f"mandate_{name}")
+        for name, view in standing.ACTIONS.items()
+    ),
+    path("promotions/<int:promotion_id>/confirm/", standing.promotion_confirm, name="promotion_confirm"),
+    path("promotions/<int:promotion_id>/decline/", standing.promotion_decline, name="promotion_decline"),
+    path("setup/signatures/", signatures.signature_list, name="signature_list"),
+    path("setup/signatures/<int:signature_id>/sign/", signatures.signature_sign, name="signature_sign"),
+    path(
+        "setup/signatures/<int:signature_id>/decline/", signatures.signature_decline, name="signature_decline"
+    ),
     path("setup/", RedirectView.as_view(pattern_name="approvals:policy_list"), name="setup"),
     path("setup/policies/", policies.policy_list, name="policy_list"),
     path("setup/policies/-/add/", policies.policy_add, name="policy_add"),

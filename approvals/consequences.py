@@ -14,7 +14,7 @@ from agents.plot_frame import number, share
 from agents.plot_path import lost
 from agents.standing_words import weakened
 from agents.tier_model import State, Thresholds, Turn
-from approvals import standing
+from approvals import threshold_words
 from approvals.models import Proposal
 from approvals.services import promote
 from approvals.standing import Outlook
@@ -181,7 +181,7 @@ def of_reset(found: Outlook) -> Preview:
 
 def of_thresholds(found: Outlook, limits: Thresholds) -> Preview:
     mandate, state = found.mandate, found.state
-    defaults = standing.default_thresholds(mandate)
+    defaults = threshold_words.defaults_of(mandate)
     loosens = tier_model.loosens(state.thresholds, limits)
     after = _turned(state, state.tier, limits, fresh=loosens)
     preview = Preview()
@@ -193,7 +193,7 @@ def of_thresholds(found: Outlook, limits: Thresholds) -> Preview:
     else:
         preview.says.append("What was reviewed so far goes on counting.")
     if below := weakened(limits, state.thresholds, defaults):
-        names = ", ".join(standing.threshold_name(name).lower() for name in below)
+        names = ", ".join(threshold_words.name_of(name).lower() for name in below)
         preview.warnings.append(f"Weaker than the default, which takes an admin: {names}.")
     if state.tier in tier_model.TARGETS and tier_model.level(after) >= tier_model.alarm_at(after):
         preview.warnings.append(
@@ -210,9 +210,9 @@ def of_thresholds(found: Outlook, limits: Thresholds) -> Preview:
     before = state.thresholds.as_json()
     preview.rows = [
         Row(
-            standing.threshold_name(name),
-            standing.threshold_value(name, before[name]),
-            standing.threshold_value(name, value),
+            threshold_words.name_of(name),
+            threshold_words.value_of(name, before[name]),
+            threshold_words.value_of(name, value),
         )
         for name, value in limits.as_json().items()
         if value != before[name]

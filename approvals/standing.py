@@ -6,10 +6,11 @@ how close it is to its next tier. A page costs a bounded number of queries and r
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from accounts.exceptions import Conflict, NotFound
 from agents import plots, standing_words, standings, stops, tier_model
 from agents.autonomy import Tier
 from agents.models import (
@@ -25,12 +26,14 @@ from agents.models import (
 from agents.plot_frame import Plot, number, share
 from agents.plot_path import lost, retrace
 from agents.tier_judgement import Hurdle
-from agents.tier_model import State, Thresholds
+from agents.tier_model import State
+from approvals import threshold_words
 from approvals.services import promote
 
 LATEST = 1500
 """So many of the last events of a period are read for the plots; of more, the last two thirds are drawn."""
 CHANGES = 30
+VERSIONS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,21 +245,31 @@ class MandatePage:
     thresholds: list[tuple[str, str]] = field(default_factory=list)
 
 
+def current(mandate: Mandate) -> Outlook:
+    """The outlook of the version that is in force."""
+    agent, kind = mandate.agent, mandate.action_type
+    label = standings.evidence_label(agent, agent.version)
+    row = Standing.objects.filter(agent=agent, action_type=kind, agent_version=label, risk=kind.risk).first()
+    return outlook(
+        mandate, standing=row, version=label, promotion=_open_promotion(mandate), stop=_stop_over(mandate)
+    )
+
+
 def page(mandate: Mandate, *, version: str = "") -> MandatePage:
     """The page for the current version, or for an earlier one whose record stays visible."""
     agent, kind = mandate.agent, mandate.action_type
-    current = standings.evidence_label(agent, agent.version)
-    rows = list(Standing.objects.filter(agent=agent, action_type=kind).order_by("-id"))
-    shown = version if version and any(row.agent_version == version for row in rows) else current
+    label = standings.evidence_label(agent, agent.version)
+    rows = list(Standing.objects.filter(agent=agent, action_type=kind).order_by("-id")[:VERSIONS])
+    shown = version if any(row.agent_version == version for row in rows) else label
     of_shown = [row for row in rows if row.agent_version == shown]
     standing = next((row for row in of_shown if row.risk == kind.risk), of_shown[0] if of_shown else None)
-    is_current = shown == current
+    is_current = shown == label
     found = outlook(
         mandate,
         standing=standing,
         version=shown,
         promotion=_open_promotion(mandate) if is_current else None,
-        stop=stops.first_over(stops.live(), agent_id=agent.pk, action_type_id=kind.pk),
+        stop=_stop_over(mandate),
     )
     state = found.state
     events, whole = standings.latest(standing, state.since, LATEST) if standing else ([], True)
@@ -270,15 +283,19 @@ def page(mandate: Mandate, *, version: str = "") -> MandatePage:
             plots.catch_rate(state),
         ],
         staircase_words=plots.staircase_words(state, found.target),
-        versions=_versions(rows, mandate, current),
+        versions=_versions(rows, mandate, label),
         is_current=is_current,
         waiting=standings.waiting(standing) if standing else 0,
         history=_history(mandate),
         asked=_asked(mandate),
         second_level=tier_model.second_level(state),
         second_limit=tier_model.alarm_at(state),
-        thresholds=threshold_words(state.thresholds),
+        thresholds=threshold_words.in_words(state.thresholds),
     )
+
+
+def _stop_over(mandate: Mandate) -> Stop | None:
+    return stops.first_over(stops.live(), agent_id=mandate.agent_id, action_type_id=mandate.action_type_id)
 
 
 def _open_promotion(mandate: Mandate) -> Promotion | None:
@@ -299,7 +316,7 @@ def _asked(mandate: Mandate) -> SecondSignature | None:
 def _versions(rows: list[Standing], mandate: Mandate, current: str) -> list[VersionLine]:
     """One line per version, latest first; the current one stands even where nothing is known of it."""
     lines: dict[str, VersionLine] = {}
-    for row in rows[:100]:
+    for row in rows:
         if row.agent_version in lines or not row.state:
             continue
         state = State.from_json(row.state)
@@ -361,43 +378,36 @@ def _history(mandate: Mandate) -> list[Change]:
 _CAUSES = {"evidence": "the evidence", "version": "a new version", "equivalence": "two signatures"}
 
 
-# ── Thresholds in words ───────────────────────────────────────────────────────────────────────────────────────────────
-
-_NAMES: dict[str, tuple[str, str]] = {
-    "on_p0": ("Accuracy asked for on the loop", "share"),
-    "out_p0": ("Accuracy asked for out of the loop", "share"),
-    "alpha": ("Probability of a wrong promotion, at most", "share"),
-    "critical_q0": ("Tolerated rate of critical errors", "share"),
-    "cool_down_days": ("Cool-down", "days"),
-    "exposure_days": ("Time the reviews have to span", "days"),
-    "reviewers": ("Different reviewers", "people"),
-    "completion": ("Audits done in time", "share"),
-    "maturity_hours": ("Small faults count after", "hours"),
-    "audit_on": ("Audited on the loop", "share"),
-    "audit_out": ("Audited out of the loop", "share"),
-    "early_on": ("First audits on the loop", "share"),
-    "early_out": ("First audits out of the loop", "share"),
-    "early_audits": ("So many audits are the first", "audits"),
-    "probe_in": ("Probes among proposals", "share"),
-    "probe_audit": ("Probes among audits", "share"),
-    "second": ("Second reviews of approvals", "share"),
-    "alarm_on": ("Audits to a false demotion, on the loop", "audits"),
-    "alarm_out": ("Audits to a false demotion, out of the loop", "audits"),
-}
+def promotion(promotion_id: int) -> Promotion:
+    """Raises `NotFound`."""
+    found = (
+        Promotion.objects.select_related("mandate__agent", "mandate__action_type")
+        .filter(pk=promotion_id)
+        .first()
+    )
+    if found is None:
+        raise NotFound("There is no such promotion.")
+    return found
 
 
-def threshold_name(name: str) -> str:
-    return _NAMES[name][0]
+def check_open(found: Promotion) -> None:
+    """Raises `Conflict`; after it is known that the asker may know."""
+    if found.state != Promotion.State.OPEN:
+        raise Conflict(f"It was answered already: {found.get_state_display().lower()}.")
 
 
-def threshold_value(name: str, value: Any) -> str:
-    unit = _NAMES[name][1]
-    return share(value, 3) if unit == "share" else f"{value:,g} {unit}"
+def signatures_waiting() -> list[SecondSignature]:
+    """Requests of owners that an admin has to answer, the oldest first."""
+    return list(_signatures().filter(signed_at=None, declined_at=None).order_by("id")[:200])
 
 
-def threshold_words(limits: Thresholds) -> list[tuple[str, str]]:
-    return [(_NAMES[name][0], threshold_value(name, value)) for name, value in limits.as_json().items()]
+def signatures_answered() -> list[SecondSignature]:
+    """The latest answers."""
+    answered = _signatures().exclude(signed_at=None, declined_at=None).select_related("signed_by")
+    return list(answered.order_by("-id")[:30])
 
 
-def default_thresholds(mandate: Mandate) -> Thresholds:
-    return Thresholds.of({}, risk=mandate.action_type.risk)
+def _signatures() -> QuerySet[SecondSignature]:
+    return SecondSignature.objects.filter(kind=SecondSignature.Kind.EARNING).select_related(
+        "asked_by", "agent", "mandate__agent", "mandate__action_type"
+    )
