@@ -11,9 +11,10 @@ import structlog
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef, QuerySet, Value
 
+from agents import stops
 from agents.autonomy import Tier
 from agents.models import AgentState, Mandate
-from approvals import transitions
+from approvals import facts, transitions
 from approvals.models import Decision, Grant, HeldBallot, Outcome, Proposal, Verdict
 from approvals.services.submit import approve_by_policy
 from approvals.states import State
@@ -41,7 +42,8 @@ def expire_undecided(*, now: datetime) -> int:
 def close_veto_windows(*, now: datetime) -> int:
     """Scheduled proposals whose window has passed: approved if the authority that scheduled them still stands.
 
-    Suspension, a withdrawn mandate or a lower tier meanwhile turn it into a rejection by policy."""
+    A stop, suspension, a withdrawn mandate, a lower tier or a closer watch (on what cannot be undone) meanwhile turn
+    it into a rejection by policy."""
     due = Proposal.objects.filter(state=State.SCHEDULED, effective_at__lte=now)
 
     def one(proposal: Proposal) -> None:
@@ -52,7 +54,7 @@ def close_veto_windows(*, now: datetime) -> int:
         approve_by_policy(proposal, at=now)
         transitions.apply(proposal, State.APPROVED, actor=system("veto_window"), at=now)
 
-    return _each(due, one)
+    return _each(due, one, hold_stops_off=True)
 
 
 def lapse_grants(*, now: datetime) -> int:
@@ -106,6 +108,9 @@ def _no_longer(proposal: Proposal) -> str:
     """Why a scheduled proposal may not run by now; empty when it may."""
     if proposal.agent.state != AgentState.LIVE:
         return f"agent_{proposal.agent.state}"
+    about = {"agent_id": proposal.agent_id, "action_type_id": proposal.action_type_id}
+    if stops.over(**about, since=proposal.created_at) is not None:
+        return "stopped"
     mandate = Mandate.objects.filter(
         agent_id=proposal.agent_id, action_type_id=proposal.action_type_id, active=True
     ).first()
@@ -116,16 +121,18 @@ def _no_longer(proposal: Proposal) -> str:
         mandate.ceiling,
     ):
         return "tier_lowered"
+    if facts.is_held(mandate, proposal.action_type):
+        return "escalated"
     return ""
 
 
-def _each(due: QuerySet[Proposal], one: Callable[[Proposal], None]) -> int:
+def _each(due: QuerySet[Proposal], one: Callable[[Proposal], None], *, hold_stops_off: bool = False) -> int:
     """How many were changed. One that fails does not keep the others waiting; its error is raised at the end."""
     count = 0
     failed: Exception | None = None
     for proposal_id in list(due.order_by().values_list("pk", flat=True)[:BATCH]):
         try:
-            count += _one(due, proposal_id, one)
+            count += _one(due, proposal_id, one, hold_stops_off)
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one row, the clock runs for the rest
@@ -136,8 +143,12 @@ def _each(due: QuerySet[Proposal], one: Callable[[Proposal], None]) -> int:
     return count
 
 
-def _one(due: QuerySet[Proposal], proposal_id: UUID, one: Callable[[Proposal], None]) -> bool:
+def _one(
+    due: QuerySet[Proposal], proposal_id: UUID, one: Callable[[Proposal], None], hold_stops_off: bool
+) -> bool:
     with transaction.atomic(durable=True):
+        if hold_stops_off:
+            stops.share()
         proposal = (
             due.select_for_update(of=("self",), no_key=True, skip_locked=True)
             .select_related("agent", "action_type", "queue")
