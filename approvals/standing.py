@@ -4,7 +4,7 @@ For owners, managers, admins and auditors alone (`agents.permissions.can_see`): 
 how close it is to its next tier. A page costs a bounded number of queries and rows, whatever the evidence behind it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import QuerySet
@@ -229,6 +229,13 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class HurdleLine:
+    name: str
+    met: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class MandatePage:
     """Everything the page shows of one mandate and version."""
 
@@ -242,7 +249,16 @@ class MandatePage:
     asked: SecondSignature | None
     second_level: float
     second_limit: float
-    thresholds: list[tuple[str, str]] = field(default_factory=list)
+    hurdles: list[HurdleLine]
+    levels: list[tuple[str, int]]
+    asked_for: str
+    alpha: str
+    reference: str
+    alarm: str
+    thresholds: list[tuple[str, str]]
+
+
+_LEVELS = ("Right", "Cosmetic fault (0.1)", "Minor fault (0.25)", "Substantial fault (0.5)", "Wrong (1)")
 
 
 def current(mandate: Mandate) -> Outlook:
@@ -290,6 +306,15 @@ def page(mandate: Mandate, *, version: str = "") -> MandatePage:
         asked=_asked(mandate),
         second_level=tier_model.second_level(state),
         second_limit=tier_model.alarm_at(state),
+        hurdles=[
+            HurdleLine(standing_words.HURDLES.get(one.code, one.code), one.met, one.words)
+            for one in found.hurdles
+        ],
+        levels=list(zip(_LEVELS, state.counts, strict=True)),
+        asked_for=share(1 - (state.thresholds.q0(found.target) if found.target else state.q0), 2),
+        alpha=share(state.thresholds.alpha, 2),
+        reference=share(state.reference, 2),
+        alarm=f"{tier_model.alarm_at(state):,.0f}",
         thresholds=threshold_words.in_words(state.thresholds),
     )
 
