@@ -40,6 +40,20 @@ def left(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+_ENDED = {
+    "agent_suspended": "the agent was stopped",
+    "agent_retired": "the agent was retired",
+    "mandate_withdrawn": "the agent's mandate was taken back",
+    "tier_lowered": "the agent's tier was taken back",
+}
+
+
+@register.filter
+def ended(reason: str) -> str:
+    """Why the policy ended what was scheduled (approvals/services/expire.py), in words."""
+    return f"ended because {_ENDED.get(reason, reason.replace('_', ' '))}"
+
+
 @register.simple_tag(takes_context=True)
 def watching(context: Context, proposal: Proposal) -> Row | None:
     """What can still be done about an approved proposal, for its own page; None before and where nothing follows."""
