@@ -83,7 +83,8 @@ def open_to(user: User) -> QuerySet[BlindReview]:
 
     Reviewers of the queue (of the roles the policy asked for), without the agent's owner, managers and registrars,
     and without anybody who has already said something about the proposal: voted on it, decided or edited it, judged
-    it after the fact, disputed a judgement of it, reported it. Whom somebody stands in for counts like himself."""
+    it after the fact, disputed a judgement of it, reported it; nor who would recognise a probe. Whom somebody stands in
+    for counts like himself."""
     behind = permissions.principals(user)
     own_agents = {*permissions.conflicted_agent_ids(user), *permissions.managed_agent_ids(user)}
     teams = list(user.groups.values_list("name", flat=True))
@@ -92,7 +93,7 @@ def open_to(user: User) -> QuerySet[BlindReview]:
         *(~Exists(said) for said in _said(OuterRef("proposal"), {"in": behind})),
         state__in=UNDONE,
         queue__in=permissions.reviewable_queue_ids(user),
-    ).exclude(proposal__agent__in=own_agents)
+    ).exclude(Q(proposal__agent__in=own_agents) | Q(proposal__in=permissions.kept_from(user)))
 
 
 def _said(proposal: Any, people: dict[str, Any]) -> list[QuerySet[Any]]:
@@ -127,8 +128,11 @@ def who_may(review: BlindReview, *, at: datetime) -> list[User]:
     stand_ins = Absence.objects.at(at).filter(person__in=out).exclude(delegate=None)
     out |= set(stand_ins.values_list("delegate", flat=True))
     managers = User.objects.filter(_holders(Agent, "manage_agent", proposal.agent_id))
-    left = entitled.exclude(pk__in=out).exclude(pk__in=managers.values("pk"))
-    return list(left.distinct().order_by("name", "pk"))
+    left = (
+        entitled.exclude(pk__in=out).exclude(pk__in=managers.values("pk")).distinct().order_by("name", "pk")
+    )
+    knows_nothing = permissions.without_who_know(set(left.values_list("pk", flat=True)), proposal)
+    return [person for person in left if person.pk in knows_nothing]
 
 
 def reviewers_of(queue_id: int) -> QuerySet[User]:

@@ -108,6 +108,8 @@ class Kind(StrEnum):
     POLICY_PUBLISHED = "policy.published"
     REVIEWERS_ASSIGNED = "queue.reviewers_assigned"
     OWNERS_ASSIGNED = "agent.owners_assigned"
+    BACKTEST_UPLOADED = "backtest.uploaded"
+    BACKTEST_REMOVED = "backtest.removed"
     BLUEPRINT_LOADED = "blueprint.loaded"
     SIGNING_KEY_ROTATED = "signing_key.rotated"
     PERSON_CREATED = "person.created"
