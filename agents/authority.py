@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from agents.models import ActionType, Agent, AuthorityVersion, Credential, Mandate
+from agents.models import ActionType, Agent, AgentVersion, AuthorityVersion, Credential, Mandate
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -61,6 +61,7 @@ class Cache:
     def __init__(self, number: int) -> None:
         self.number = number
         self._bearers: dict[bytes, Bearer | None] = {}
+        self._versions: dict[int, AgentVersion | None] = {}
         self._action_types: dict[str, ActionType | None] = {}
         self._mandates: dict[tuple[int, int], Mandate | None] = {}
 
@@ -77,6 +78,13 @@ class Cache:
         if credential is not None:
             bearer = Bearer(credential.agent, credential.pk, credential.expires_at)
         return _keep(self._bearers, token_hash, bearer)
+
+    def version(self, agent: Agent) -> AgentVersion | None:
+        """What the agent announced of its present version."""
+        with suppress(KeyError):
+            return self._versions[agent.pk]
+        found = AgentVersion.objects.filter(agent=agent, label=agent.version).first()
+        return _keep(self._versions, agent.pk, found)
 
     def action_type(self, name: str) -> ActionType | None:
         with suppress(KeyError):

@@ -4,7 +4,7 @@
 
 from django.urls import path
 
-from agents.views import action_types, agents, credentials, mandates
+from agents.views import action_types, agents, credentials, mandates, versions
 
 app_name = "agents"
 urlpatterns = [
@@ -29,6 +29,16 @@ urlpatterns = [
     ),
     path("agents/<slug:slug>/mandates/-/add/", mandates.mandate_add, name="mandate_add"),
     path("agents/<slug:slug>/mandates/<str:action_type>/edit/", mandates.mandate_edit, name="mandate_edit"),
+    path("agents/<slug:slug>/versions/", versions.version_list, name="version_list"),
+    path("agents/<slug:slug>/versions/declare/", versions.version_declare, name="version_declare"),
+    path(
+        "agents/<slug:slug>/versions/equivalence/", versions.version_equivalence, name="version_equivalence"
+    ),
+    path(
+        "agents/<slug:slug>/versions/answers/<int:signature_id>/",
+        versions.version_answer,
+        name="version_answer",
+    ),
     path("setup/action-types/", action_types.action_type_list, name="action_types"),
     path("setup/action-types/-/add/", action_types.action_type_add, name="action_type_add"),
     path("setup/action-types/<str:name>/", action_types.action_type, name="action_type"),

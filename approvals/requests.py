@@ -27,6 +27,15 @@ class Subject(Struct, forbid_unknown_fields=True):
     id: Id
 
 
+class AgentVersion(Struct, forbid_unknown_fields=True):
+    """What the agent is at present: its model, and digests of its prompt and tools, in its own words. A change of any
+    of them begins a new version, which has to earn its autonomy anew."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=200)]
+    prompt_digest: Annotated[str, Meta(max_length=200)] = ""
+    tools_digest: Annotated[str, Meta(max_length=200)] = ""
+
+
 class ProposeRequest(Struct, forbid_unknown_fields=True):
     """One intended action. Only `action_type` and `arguments` are required."""
 
@@ -43,6 +52,7 @@ class ProposeRequest(Struct, forbid_unknown_fields=True):
     expires_in: Annotated[int, Meta(ge=10, le=30 * 86400)] | None = None
     current_state: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
+    agent_version: AgentVersion | None = None
 
 
 class RedeemRequest(Struct, forbid_unknown_fields=True):

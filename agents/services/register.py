@@ -7,8 +7,9 @@ from django.db import IntegrityError, transaction
 
 from accounts.exceptions import Conflict, Invalid
 from accounts.models import User
-from agents import authority, permissions
+from agents import authority, permissions, versions
 from agents.models import Agent
+from agents.versions import Announced
 from audit import recording
 from audit.events import Actor, Kind, Target
 
@@ -55,6 +56,7 @@ def create(
     agent = Agent.objects.create(
         slug=slug, name=name, owner=owner, purpose=purpose, version=version or "1", team=team
     )
+    versions.current(agent)
     authority.bump()
     recording.record(
         actor=actor, kind=Kind.AGENT_REGISTERED, target=Target("agent", str(agent.pk)), after=_facts(agent)
@@ -93,12 +95,14 @@ def update(
     agent: Agent, *, name: str, owner: User, purpose: str, version: str, team: Group | None, actor: Actor
 ) -> Agent:
     """A step of `change` and of loading blueprints, on a locked agent; no change, no event."""
+    if version != agent.version:
+        versions.switch(agent, version, said=Announced(), actor=actor, reason="Its particulars were changed.")
     before = _facts(agent)
-    agent.name, agent.owner, agent.purpose, agent.version, agent.team = name, owner, purpose, version, team
+    agent.name, agent.owner, agent.purpose, agent.team = name, owner, purpose, team
     after = _facts(agent)
     if after == before:
         return agent
-    agent.save(update_fields=["name", "purpose", "version", "team", "owner"])
+    agent.save(update_fields=["name", "purpose", "team", "owner"])
     authority.bump()
     recording.record(
         actor=actor,
