@@ -169,6 +169,7 @@ class Proposal(models.Model):
                 condition=Q(state__in=["approved", "executing"]),
                 name="proposal_running",
             ),
+            models.Index(fields=["changed_at"], condition=Q(state__in=APPROVED), name="proposal_recent"),
             models.Index(fields=["agent", "action_type", "created_at"], name="proposal_by_mandate"),
             models.Index(fields=["agent", "id"], name="proposal_by_agent"),
             models.Index(
