@@ -129,7 +129,8 @@
       return;
     }
     if (!main || event.detail.target.id !== "main") return;
-    arriving();
+    isSettling = true;
+    rest();
     const wanted = main.querySelector("[data-focus]") || main.querySelector("h1") || main;
     wanted.focus({ preventScroll: wanted.tagName === "H1" || wanted === main });
     const word = main.querySelector("#messages .notice") || main.querySelector(".undo__words");
@@ -139,22 +140,31 @@
   // Nobody can mean a page that was not painted when he pressed the key, nor the one that he has just left: from the
   // moment the way leads on until what comes is painted, keys rest (keys.js).
   let shownAt = 0;
+  let turn = 0;
+  let isSettling = false;
   const underWay = new Set();
 
   function rest() {
+    turn += 1;
     shownAt = Infinity;
     document.documentElement.classList.add("is-arriving");
   }
 
   function arriving() {
     rest();
+    const mine = turn;
     requestAnimationFrame(() => requestAnimationFrame(() => {
-      if (underWay.size) return;
+      if (mine !== turn || underWay.size || isSettling) return;
       shownAt = performance.now();
       document.documentElement.classList.remove("is-arriving");
     }));
   }
 
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.target.id !== "main") return;
+    isSettling = false;
+    arriving();
+  });
   document.addEventListener("htmx:beforeSend", (event) => {
     const { target, xhr } = event.detail;
     if (target.id !== "main") return;
@@ -203,5 +213,6 @@
   });
 
   refreshTimes();
+  arriving();
   window.countersign = { say, toast, whenLeaving, wasShown: (event) => event.timeStamp > shownAt };
 })();

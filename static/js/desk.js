@@ -73,10 +73,13 @@
       this.box.disabled = true;
       this.approve.setAttribute("aria-disabled", "true");
       this.approve.dataset.why = "Approval opens when all of it was in view. Read on to the end first.";
-      this.rest.hidden = false;
       this.rest.addEventListener("click", () => this.showRest());
       this.isOpen = false;
-      this.look();
+      // A page that was swapped in is still to be scrolled to its top; what is in view is known when it is painted.
+      requestAnimationFrame(() => {
+        this.rest.hidden = false;
+        this.look();
+      });
     }
 
     // The window's rows that nothing lies over: below the bar, above the decision part where that is fixed to the bottom.
