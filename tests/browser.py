@@ -96,7 +96,8 @@ def watched(context: BrowserContext, meant: Sequence[str] = ()) -> tuple[Page, l
 # — Being there, pressing keys, going on
 
 _TAKES_KEYS = """() => document.readyState === "complete" && document.fonts.status === "loaded"
-    && Boolean(window.countersign) && !document.documentElement.classList.contains("is-arriving")"""
+    && Boolean(window.countersign) && !document.documentElement.classList.contains("is-arriving")
+    && !document.querySelector("[data-gate-rest][hidden]")"""
 _IS_ANOTHER = f"() => !document.getElementById('main').isLeft && ({_TAKES_KEYS})()"
 
 
