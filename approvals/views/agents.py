@@ -12,7 +12,7 @@ from agents import permissions
 from agents import selectors as agents
 from agents.forms import ManagerForm, StopForm
 from agents.models import Agent
-from approvals import overview, selectors
+from approvals import overview, selectors, standing
 from approvals.services import suspend
 from audit import selectors as trail
 
@@ -36,14 +36,16 @@ def agent(request: HttpRequest, slug: str) -> HttpResponse:
 def _agent_page(
     request: HttpRequest, found: Agent, *, stop_form: StopForm | None = None, status: int = 200
 ) -> HttpResponse:
-    mandates = overview.mandate_lines(found)
+    lines = overview.mandate_lines(found)
+    outlooks = standing.outlooks(found, [line.mandate for line in lines])
     figures = overview.figures([found.pk])[found.pk]
     may_manage = permissions.can_manage(me(request), found)
     context = {
         "agent": found,
         "may_manage": may_manage,
         "figures": figures,
-        "mandates": mandates,
+        "mandates": [(line, outlooks[line.mandate.pk]) for line in lines],
+        "by_chance": standing.expected_by_chance(outlooks.values()),
         "may_add_mandate": may_manage and agents.without_mandate(found).exists(),
         "tier_changes": agents.tier_changes(found),
         "credentials": found.credentials.select_related("registered_by").order_by("-id")[:20],
@@ -55,7 +57,7 @@ def _agent_page(
         "events": trail.latest_about(
             [
                 ("agent", [str(found.pk)]),
-                ("mandate", [str(line.mandate.pk) for line in mandates]),
+                ("mandate", [str(line.mandate.pk) for line in lines]),
             ],
             limit=15,
         ),
@@ -71,7 +73,7 @@ def agent_suspend(request: HttpRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         return _agent_page(request, found, stop_form=form, status=422)
     suspend.suspend(agent_id=found.pk, actor=me(request), reason=form.cleaned_data["reason"])
-    messages.success(request, f"{found} is stopped. Nothing of it starts any more.")
+    messages.success(request, f"{found} is suspended. Nothing of it starts any more.")
     return redirect("approvals:agent", slug=slug)
 
 
