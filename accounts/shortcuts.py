@@ -42,6 +42,7 @@ ACTIONS = (
     Action("p", "print it with its history; in the monitor: pause the agent"),
     Action("u", "up: back to the queue or the list"),
     Action("f", "open the filters of a list"),
+    Action("!", "stop an agent, or everything"),
     Action("/", "search"),
     Action("?", "this list of keys"),
     Action("1", "judge: right as it stood"),

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from approvals.views import (
     alike,
+    backtests,
     blind,
     comments,
     disputes,
@@ -14,10 +15,12 @@ from approvals.views import (
     lists,
     monitor,
     notifications,
+    probes,
     proposals,
     queues,
     saved_views,
     settle,
+    stops,
 )
 from approvals.views import print as print_view
 
@@ -75,6 +78,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/report/", incidents.incident_report, name="incident_report"),
     path("incidents/<int:incident_id>/", incidents.incident_page, name="incident"),
     path("incidents/<int:incident_id>/write/", incidents.incident_write, name="incident_write"),
+    path("backtests/", backtests.backtest_list, name="backtest_list"),
+    path("backtests/<int:backtest_id>/", backtests.backtest_page, name="backtest"),
+    path("backtests/<int:backtest_id>/progress/", backtests.backtest_progress, name="backtest_progress"),
+    path("backtests/<int:backtest_id>/result.json", backtests.backtest_json, name="backtest_json"),
+    path("backtests/<int:backtest_id>/remove/", backtests.backtest_remove, name="backtest_remove"),
     path("reviews/", blind.blind_list, name="blind_list"),
     path("reviews/next/", blind.blind_next, name="blind_next"),
     path("reviews/<int:review_id>/", blind.blind_page, name="blind_review"),
@@ -82,6 +90,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reviews/<int:review_id>/claim/", blind.blind_claim, name="blind_claim"),
     path("reviews/<int:review_id>/renew/", blind.blind_renew, name="blind_renew"),
     path("reviews/<int:review_id>/release/", blind.blind_release, name="blind_release"),
+    path("stops/", stops.stop_list, name="stop_list"),
+    path("stops/pull/", stops.stop_pull, name="stop_pull"),
+    path("stops/<int:stop_id>/lift/", stops.stop_lift, name="stop_lift"),
     path("notifications/", notifications.notification_list, name="notification_list"),
     path("notifications/bell/", notifications.notification_bell, name="notification_bell"),
     path("notifications/arrived/", notifications.notification_arrived, name="notification_arrived"),
@@ -104,5 +115,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="chat_address_remove",
     ),
     path("notifications/deliveries/retry/", notifications.deliveries_retry, name="deliveries_retry"),
+    path("probes/", probes.probe_library_list, name="probe_library"),
+    path("probes/mine/", probes.probe_record, name="probe_record"),
+    path("probes/mine/<int:serving_id>/appeal/", probes.probe_appeal_send, name="probe_appeal"),
+    path("probes/appeals/", probes.probe_appeals, name="probe_appeals"),
+    path("probes/appeals/<int:serving_id>/answer/", probes.probe_answer, name="probe_answer"),
+    path("probes/<int:probe_id>/retire/", probes.probe_retire, name="probe_retire"),
+    path("probes/<int:probe_id>/restore/", probes.probe_restore, name="probe_restore"),
+    path("probes/of/<str:action_type>/", probes.probe_shelf, name="probe_shelf"),
+    path("probes/of/<str:action_type>/add/", probes.probe_add, name="probe_add"),
+    path("probes/of/<str:action_type>/from/<uuid:proposal_id>/", probes.probe_make, name="probe_make"),
     path("", include("approvals.admin_urls")),
 ]

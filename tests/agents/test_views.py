@@ -232,7 +232,7 @@ def test_auditor_looks_and_changes_nothing() -> None:
 
     page = client.get(f"/agents/{the.agent.slug}/")
     assert page.status_code == 200
-    assert "Stop this agent" not in page.content.decode()
+    assert "Suspend this agent" not in page.content.decode()
     assert client.post(f"/agents/{the.agent.slug}/suspend/", {"reason": "x"}).status_code == 403
     assert client.get(f"/agents/{the.agent.slug}/credentials/issue/").status_code == 403
 

@@ -1,10 +1,13 @@
 """Stop switches: in force at their commit, pulled by who sees the fault, lifted by who has the right, never half."""
 
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
 from accounts.exceptions import Conflict, Invalid, NotAllowed, NotFound
@@ -242,3 +245,143 @@ def test_owner_admins_and_who_pulled_it_are_told() -> None:
     lift(pulled, by=the.agent.owner)
     told = Notification.objects.filter(key=f"stop:{pulled.pk}:lifted")
     assert set(told.values_list("recipient", flat=True)) == {admin().pk, the.reviewer.pk}
+
+
+# The command
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command("stop", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_the_command_pulls_lists_and_lifts_each_switch() -> None:
+    the = desk(Tier.OUT_OF_THE_LOOP)
+    ways = {
+        "all": ["--all"],
+        "agent": ["--agent", the.agent.slug],
+        "action_type": ["--action-type", the.action_type.name],
+        "mandate": ["--mandate", f"{the.agent.slug}:{the.action_type.name}"],
+    }
+    assert run("--list") == "Nothing is stopped.\n"
+    for scope, way in ways.items():
+        granted = the.propose()
+        assert "Taken back: 1." in run(*way, "--reason", "odd")
+        assert (state(granted), the.propose().state) == ("revoked", "denied")
+        assert run("--list").startswith(" ".join(way) + "\t")
+        assert "So it was before" in run(*way, "--reason", "odd")
+        assert Stop.objects.get(lifted_at=None).scope == scope
+        assert "may begin again" in run(*way, "--lift", "--reason", "mended")
+        with pytest.raises(CommandError, match="not stopped"):
+            run(*way, "--lift", "--reason", "mended")
+    actors = AuditEvent.objects.filter(kind__startswith="stop.").values_list("actor_kind", "actor_id")
+    assert set(actors) == {("system", "manage.py stop")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--all"], "Say why"),
+        (["--all", "--reason", " "], "Say why"),
+        (["--agent", "nobody", "--reason", "x"], "no agent"),
+        (["--action-type", "nothing", "--reason", "x"], "no action type"),
+        (["--mandate", "a:b", "--reason", "x"], "no agent"),
+        (["--all", "--reason", "x", "--by", "nobody@example.com"], "nobody active"),
+    ],
+    ids=str,
+)
+def test_the_command_refuses_in_words_and_changes_nothing(arguments: list[str], words: str) -> None:
+    with pytest.raises(CommandError, match=words):
+        run(*arguments)
+    assert not Stop.objects.exists()
+
+
+def test_the_command_in_somebodys_name_has_his_rights() -> None:
+    the = desk()
+    with pytest.raises(CommandError, match="Only admins"):
+        run("--all", "--reason", "x", "--by", the.agent.owner.email)
+    run("--agent", the.agent.slug, "--reason", "x", "--by", the.agent.owner.email)
+    assert Stop.objects.get().stopped_by == the.agent.owner
+
+
+# The page
+
+
+def page_of(client: Client, user: User, address: str = "/stops/") -> str:
+    client.force_login(user)
+    return client.get(address).content.decode()
+
+
+def test_the_page_offers_what_one_may_stop_and_nothing_else(client: Client) -> None:
+    other, the = desk(), desk()
+    proposal = the.propose()
+    seen = page_of(client, the.reviewer)
+    assert f'value="agent:{the.agent.slug}"' in seen
+    assert f'value="mandate:{the.mandate.pk}"' in seen
+    assert other.agent.slug not in seen
+    assert 'value="all"' not in seen
+    assert "action_type:" not in seen
+    assert "Nothing here is yours to stop" in page_of(client, person())
+    everything = page_of(client, admin())
+    assert 'value="all"' in everything
+    assert f'value="action_type:{the.action_type.name}"' in everything
+    near = page_of(client, the.reviewer, f"/stops/?proposal={proposal.pk}")
+    assert f'<option value="mandate:{the.mandate.pk}" selected>' in near
+    stranger = page_of(client, person(), f"/stops/?proposal={proposal.pk}")
+    assert the.agent.name not in stranger
+
+
+def test_pulling_and_lifting_by_the_page(client: Client) -> None:
+    the = desk()
+    proposal = the.propose()
+    client.force_login(the.reviewer)
+    sent = {"what": f"agent:{the.agent.slug}", "reason": ""}
+    refused = client.post("/stops/pull/", sent)
+    assert (refused.status_code, Stop.objects.count()) == (422, 0)
+    assert "Say why, in a few words." in refused.content.decode()
+    assert client.post("/stops/pull/", {**sent, "what": "all", "reason": "x"}).status_code == 422
+    done = client.post("/stops/pull/", {**sent, "reason": "<b>odd</b>"}, follow=True).content.decode()
+    assert "Nothing of it starts any more" in done
+    assert "<b>odd</b>" not in done
+    pulled = Stop.objects.get()
+    assert client.post(f"/stops/{pulled.pk}/lift/", {"reason": "x"}).status_code == 403
+    for user in (the.reviewer, the.agent.owner, admin()):
+        assert 'class="halted"' in page_of(client, user, "/queues/")
+        client.force_login(user)
+    assert 'class="halted"' not in page_of(client, person(), "/queues/")
+    client.force_login(the.agent.owner)
+    assert client.post(f"/stops/{pulled.pk}/lift/", {"reason": " "}).status_code == 422
+    assert client.post(f"/stops/{pulled.pk}/lift/", {"reason": "mended"}).status_code == 302
+    assert Stop.objects.get().lift_reason == "mended"
+    assert 'class="halted"' not in page_of(client, the.agent.owner, f"/proposals/{proposal.pk}/")
+    assert client.get("/stops/pull/").status_code == 405
+
+
+def test_a_stranger_learns_of_no_stop(client: Client) -> None:
+    the = desk()
+    pulled = pull(the, "agent")
+    client.force_login(person())
+    assert client.post(f"/stops/{pulled.pk}/lift/", {"reason": "x"}).status_code == 404
+    assert the.agent.name not in client.get("/stops/").content.decode()
+
+
+def test_every_page_leads_to_the_switch_and_names_what_it_is_about(client: Client) -> None:
+    the = desk()
+    proposal = the.propose()
+    for user, address, link in (
+        (the.reviewer, f"/proposals/{proposal.pk}/", f"/stops/?proposal={proposal.pk}"),
+        (the.agent.owner, f"/agents/{the.agent.slug}/", f"/stops/?agent={the.agent.slug}"),
+        (admin(), "/queues/", "/stops/"),
+    ):
+        assert f'href="{link}" data-key="!"' in page_of(client, user, address)
+
+
+def test_the_agents_pages_say_both_what_it_is_and_what_stops_it(client: Client) -> None:
+    the, other = desk(), desk()
+    pull(the, "mandate")
+    pull(other, "agent")
+    page = page_of(client, admin(), "/agents/")
+    assert page.count('<span class="badge badge--late">stopped</span>') == 1
+    assert page.count('<span class="badge badge--late">partly stopped</span>') == 1
+    assert "partly stopped" in page_of(client, the.agent.owner, f"/agents/{the.agent.slug}/")

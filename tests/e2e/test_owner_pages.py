@@ -152,8 +152,8 @@ def test_owner_registers_an_agent_gives_it_a_mandate_and_stops_it(chrome: Browse
     page.get_by_role("link", name="I have stored it").click()
     assert token not in page.content()
     page.get_by_label("Reason").first.fill("It acts strangely")
-    page.get_by_role("button", name="Stop this agent").click()
-    expect(page.get_by_text("is stopped. Nothing of it starts any more.")).to_be_visible()
+    page.get_by_role("button", name="Suspend this agent").click()
+    expect(page.get_by_text("is suspended. Nothing of it starts any more.")).to_be_visible()
     assert Agent.objects.get(slug="refund-helper").state == "suspended"
     assert Credential.objects.filter(agent__slug="refund-helper").count() == 1
     context.close()
@@ -165,8 +165,8 @@ def test_everything_works_without_javascript(chrome: Browser, url: str) -> None:
     page = context.new_page()
     page.goto(f"/agents/{the.agent.slug}/")
     page.get_by_label("Reason").first.fill("It acts strangely")
-    page.get_by_role("button", name="Stop this agent").click()
-    assert "is stopped" in page.content()
+    page.get_by_role("button", name="Suspend this agent").click()
+    assert "is suspended" in page.content()
     page.get_by_label("Reason").first.fill("It was mended")
     page.get_by_role("button", name="Resume this agent").click()
     assert "is live again" in page.content()
