@@ -54,7 +54,7 @@ def delays(tier: str, reference: float, share: float, seed: int) -> list[Figure]
         if q > 1:
             continue
         bound = log(model.alarm_at(state)) / kl(q, reference)
-        runs = size(1000, share, 100)
+        runs = size(1000, share, 60)
         mean, error = mean_and_error([audits_to_alarm(rng, state, q) for _ in range(runs)])
         known = WHOLE_ERRORS.format(bound) if q >= 0.5 else ""
         what = f"{_name(tier)}, reference {reference:g}, {jump}×: delay ÷ log(A)/KL ({bound:,.1f})"
@@ -81,7 +81,7 @@ def healthy(tier: str, states: int, rng: Random) -> list[model.State]:
 def sampled_delays(tier: str, rate: float, share: float, seed: int) -> list[Figure]:
     """An agent that was healthy errs at so many times its reference from now on; the bound is each key's own."""
     rng = Random(f"{seed}/{tier}")
-    states = healthy(tier, size(400, share, 60), rng)
+    states = healthy(tier, size(400, share, 30), rng)
     found = [_audits_of_the_healthy(tier, rate, states, rng)]
     for jump in (3, 5, 10):
         plain, escalated, audits_plain, audits_escalated = [], [], 0, 0

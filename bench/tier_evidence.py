@@ -31,7 +31,7 @@ ALPHA = 0.05
 
 
 def exact_false_promotion(q0: float, share: float, seed: int) -> list[Figure]:
-    horizon = round(1500 / q0)
+    horizon = round((1500 if share > 0.5 else 300) / q0)
     return [
         Figure(
             f"p0 {1 - q0:g}, α_k {alpha:.3g}: ever promoted at p = p0, ÷ α_k, {horizon:,} reviews",
@@ -45,7 +45,7 @@ def exact_false_promotion(q0: float, share: float, seed: int) -> list[Figure]:
 
 def streams_at_the_null(share: float, seed: int) -> list[Figure]:
     found = []
-    streams, reviews = 2000, 5000
+    streams, reviews = size(2000, share, 500), 5000
     for q0 in (0.05, 0.01):
         for attempt in (1, 2, 5):
             rng, alpha = Random(f"{seed}/{q0}/{attempt}"), alpha_at(attempt)
@@ -57,7 +57,7 @@ def streams_at_the_null(share: float, seed: int) -> list[Figure]:
 
 def streams_that_adapt(share: float, seed: int) -> list[Figure]:
     """Not one of the eleven: the guarantee speaks of any agent, so here are two that know the rule."""
-    streams, reviews, q0, alpha = size(2000, share, 200), 2000, 0.05, alpha_at(1)
+    streams, reviews, q0, alpha = size(2000, share, 100), 2000, 0.05, alpha_at(1)
 
     def drifts(at: int, errors: int, sum_of_rates: float) -> float:
         return 0.09 if at // 100 % 2 == 0 else 0.01
@@ -303,7 +303,7 @@ def vigilance_that_fell(share: float, seed: int) -> list[Figure]:
 
 
 def good_agent_tired_reviewers(share: float, seed: int) -> list[Figure]:
-    rng, streams = Random(seed), size(1000, share, 200)
+    rng, streams = Random(seed), size(1000, share, 100)
     waits = [reviewed_until_promoted(rng, 0.01, 0.9, 5000, begin(IN))[0] or 5000 for _ in range(streams)]
     mean, error = mean_and_error(waits)
     what = f"p .99, catch rate .9: mean reviews to promotion, of {streams} (± {error:.1f})"
@@ -316,7 +316,7 @@ RESETS = 50
 
 
 def fifty_resets(share: float, seed: int) -> list[Figure]:
-    lives = size(2000, share, 400)
+    lives = size(2000, share, 150)
     found = [
         Figure(
             f"Σ α_k over {RESETS} attempts",

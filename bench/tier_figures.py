@@ -58,7 +58,7 @@ class Check:
     parts: Sequence[Part]
 
 
-def size(full: int, share: float, least: int = 20) -> int:
+def size(full: int, share: float, least: int = 10) -> int:
     return max(least, round(full * share))
 
 
