@@ -22,9 +22,9 @@ def stop_url(context: Context) -> str:
     """Where the switches are; from a proposal's or an agent's page, with that one chosen already."""
     address = reverse("approvals:stop_list")
     proposal, agent = context.get("proposal"), context.get("agent")
-    if isinstance(proposal, Proposal) and context.get("blind"):
-        proposal, agent = None, proposal.agent  # its number would lead to what became of it, and tells when it was made
     if isinstance(proposal, Proposal):
+        if context.get("blind"):  # its number would lead to what became of it
+            return f"{address}?{urlencode({'agent': proposal.agent.slug})}"
         return f"{address}?{urlencode({'proposal': proposal.pk})}"
     return f"{address}?{urlencode({'agent': agent.slug})}" if isinstance(agent, Agent) else address
 
