@@ -73,7 +73,7 @@ _GOODS = frozenset({"sku", "price", "quantity", "qty", "product", "unit_price", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a reviewer reads of a proposal."""
+    """What a reviewer reads of a proposal; `note` is what somebody says of it, so that it names the same things."""
 
     arguments: dict[str, Any]
     summary: str = ""
@@ -82,6 +82,7 @@ class Content:
     subject_type: str = ""
     subject_id: str = ""
     current_state: dict[str, Any] | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -113,6 +114,7 @@ def disguise(
         arguments=mask.value(content.arguments, schema, ""),
         summary=mask.text(content.summary),
         reasoning=mask.text(content.reasoning),
+        note=mask.text(content.note),
         context=[
             {
                 **turn,
@@ -139,6 +141,7 @@ def moved(content: Content, *, days: int) -> Content:
         arguments=mask.value(content.arguments, {}, ""),
         summary=mask.text(content.summary),
         reasoning=mask.text(content.reasoning),
+        note=mask.text(content.note),
         context=[
             {**turn, "content": mask.text(turn["content"])} if isinstance(turn.get("content"), str) else turn
             for turn in content.context
@@ -147,12 +150,6 @@ def moved(content: Content, *, days: int) -> Content:
         if content.current_state
         else content.current_state,
     )
-
-
-def moved_text(text: str, *, days: int) -> str:
-    """One text with its dates moved as `moved` moves them."""
-    mask = _Mask(chance=Random(0), days=days, amounts={}, only_dates=True)  # noqa: S311
-    return mask.text(text)
 
 
 def whole_weeks(then: datetime, now: datetime) -> int:
@@ -178,7 +175,7 @@ class _Mask:
 
     def learn(self, content: Content) -> None:
         """Who and what is named where a key says so; the same is then replaced wherever else it stands."""
-        texts: list[str] = [content.summary, content.reasoning]
+        texts: list[str] = [content.summary, content.reasoning, content.note]
         for turn in content.context:
             texts.append(str(turn.get("content") or ""))
             if turn.get("role") == "user" and isinstance(turn.get("name"), str):
@@ -413,3 +410,9 @@ def _shuffled(names: tuple[str, ...], chance: Random) -> list[str]:
     found = list(names)
     chance.shuffle(found)
     return found
+
+
+def names_of(content: Content, *, schema: Mapping[str, Any]) -> set[str]:
+    """What names the case in these words, as far as `disguise` knows: nothing of it should be left in a probe."""
+    found = disguise(content, schema=schema, amount_pointer="", days=0, chance=Random(0))  # noqa: S311
+    return {one.before for one in found.changes if one.kind != "amount" and len(one.before) > 3}

@@ -49,6 +49,7 @@ def page(
         votes = votes.filter(Q(voted_at__lt=moment) | Q(voted_at=moment, pk__lt=pk), voted_at__lte=moment)
     found = list(
         votes.select_related("revision", "proposal__agent", "proposal__action_type", "proposal__queue")
+        .select_related("proposal__serving")
         .defer(*_LONG)
         .order_by("-voted_at", "-pk")[: limit + 1]
     )

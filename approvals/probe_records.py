@@ -17,6 +17,8 @@ from approvals import disguise
 from approvals.disguise import Content
 from approvals.models import Probe, ProbeServing, Proposal, Revision, Verdict, Vote
 
+PLANTER = "probing"
+"""What the log calls the system where it plants or ends a probe."""
 SUGGESTED = 30
 OWN = 500
 """So many of his latest servings make up a person's record."""
@@ -24,8 +26,8 @@ _LOOKED_AT = 200
 _REFUSING = (Verdict.REJECT, Verdict.RETURN, Verdict.VETO)
 
 
-def content_of(proposal: Proposal, revision: Revision) -> Content:
-    """What a reviewer read of a proposal."""
+def content_of(proposal: Proposal, revision: Revision, *, note: str = "") -> Content:
+    """What a reviewer read of a proposal, and what he said of it."""
     return Content(
         arguments=revision.arguments,
         summary=proposal.summary,
@@ -34,6 +36,7 @@ def content_of(proposal: Proposal, revision: Revision) -> Content:
         subject_type=proposal.subject_type,
         subject_id=proposal.subject_id,
         current_state=proposal.current_state,
+        note=note,
     )
 
 
@@ -47,6 +50,7 @@ def probe_content(probe: Probe, *, at: datetime) -> Content:
         subject_type=probe.subject_type,
         subject_id=probe.subject_id,
         current_state=probe.current_state,
+        note=probe.fault,
     )
     days = disguise.whole_weeks(probe.created_at, at)
     return disguise.moved(content, days=days) if days else content
@@ -54,9 +58,7 @@ def probe_content(probe: Probe, *, at: datetime) -> Content:
 
 def fault_of(serving: ProbeServing) -> str:
     """What was wrong, in the words of who made the probe, with dates as the reviewer saw them."""
-    probe = serving.probe
-    days = disguise.whole_weeks(probe.created_at, serving.served_at or probe.created_at)
-    return disguise.moved_text(probe.fault, days=days) if days else probe.fault
+    return probe_content(serving.probe, at=serving.served_at or serving.probe.created_at).note
 
 
 def is_caught(verdict: str, *, served: Revision, judged: Revision, probe: Probe) -> bool | None:
@@ -160,6 +162,11 @@ def own_serving(user: User, serving_id: int) -> Own:
     return _own(found, user)
 
 
+def is_told(proposal: Proposal) -> bool:
+    """Whether a planted proposal was decided, so that its page may say what it is."""
+    return ProbeServing.objects.filter(proposal=proposal, caught__isnull=False).exists()
+
+
 def told(user: User, proposal: Proposal) -> Own | None:
     """For a planted proposal that is over: what this person is told of it. None for who has not voted on it."""
     found = _of(user).filter(proposal=proposal).first()
@@ -169,7 +176,7 @@ def told(user: User, proposal: Proposal) -> Own | None:
 def told_to_staff(proposal: Proposal) -> Own | None:
     """The same for admins and auditors, who see what became of it as a whole."""
     found = (
-        ProbeServing.objects.filter(proposal=proposal, decided_at__isnull=False)
+        ProbeServing.objects.filter(proposal=proposal, caught__isnull=False)
         .select_related("probe__action_type", "reviewer")
         .first()
     )
@@ -250,10 +257,20 @@ def suggestions(action_type: ActionType) -> list[Suggestion]:
 
 
 def _suggestion(proposal: Proposal, row: Evidence) -> Suggestion:
+    return Suggestion(proposal, row.verdict, said_of(proposal), row.judged_at)
+
+
+def said_of(proposal: Proposal) -> str:
+    """What the person who decided it said was wrong."""
     said = [one for one in proposal.decisions.all() if one.decider_id is not None]
     last = max(said, key=lambda one: one.decided_at, default=None)
-    words = "" if last is None else last.comment or last.reason.replace("_", " ")
-    return Suggestion(proposal, row.verdict, words, row.judged_at)
+    return "" if last is None else last.comment or last.reason.replace("_", " ").capitalize()
+
+
+def mended_places(agents_own: Revision, final: Revision, action_type: ActionType) -> list[str]:
+    """The material fields that a person's edit changed: what was wrong, as far as an edit can say."""
+    before, after = agents_own.arguments, final.arguments
+    return [place for place in action_type.material if _at(before, place) != _at(after, place)]
 
 
 def source_for(action_type: ActionType, proposal_id: UUID) -> tuple[Proposal, Revision, Revision]:

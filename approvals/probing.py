@@ -20,7 +20,7 @@ from approvals.states import State
 from audit import recording
 from audit.events import Actor, Kind, Target, system
 
-SYSTEM: Actor = system("probing")
+SYSTEM: Actor = system(probe_records.PLANTER)
 MEAN_MINUTES = 45
 LEAST_SECONDS = 15
 _random = secrets.SystemRandom()
@@ -54,7 +54,9 @@ def candidates(agent: Agent, action_type: ActionType) -> list[Probe]:
         .annotate(times=Count("servings"))
         .select_related("action_type")
     )
-    found = [(probe.times, _random.random(), probe) for probe in suiting if probe.agent_id in (None, agent.pk)]
+    found = [
+        (probe.times, _random.random(), probe) for probe in suiting if probe.agent_id in (None, agent.pk)
+    ]
     return [probe for _, _, probe in sorted(found, key=lambda one: one[:2])]
 
 
@@ -102,7 +104,7 @@ def settle(proposal: Proposal, *, at: datetime) -> None:
     serving.save(update_fields=["caught", "reviewer", "decided_at"])
     _record_decided(serving, str(decision.verdict))
     judging.probed(serving, at=at)
-    end(proposal, at=at)
+    end(proposal, at=at, reason="probe")
     _tell_voters(serving, proposal)
 
 
@@ -120,16 +122,18 @@ def judged(review: BlindReview, *, at: datetime) -> None:
     serving.save(update_fields=["caught", "reviewer", "decided_at"])
     _record_decided(serving, review.judgement)
     judging.probed(serving, at=at)
-    end(review.proposal, at=at)
+    end(review.proposal, at=at, reason="probe")
     assert review.reviewer is not None
     _tell(serving, Own(serving, serving.caught, probe_records.fault_of(serving)), review.reviewer.pk)
 
 
-def end(proposal: Proposal, *, at: datetime) -> None:
-    """Take a planted proposal out of the way, by the transitions every proposal has."""
+def end(proposal: Proposal, *, at: datetime, reason: str = "") -> None:
+    """Take a planted proposal out of the way, by the transitions every proposal has. One that nobody has decided says
+    no reason: its page goes on reading like a real one that was withdrawn."""
     over = _OVER.get(State(proposal.state))
     if over is not None:
-        transitions.apply(proposal, over, actor=SYSTEM, at=at, detail={"reason": "probe"})
+        detail = {"reason": reason} if reason else None
+        transitions.apply(proposal, over, actor=SYSTEM, at=at, detail=detail)
 
 
 def close(serving: ProbeServing, *, at: datetime) -> None:

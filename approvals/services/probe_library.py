@@ -102,9 +102,15 @@ def _agent(slug: str) -> Agent | None:
 
 
 def _check(kind: ActionType, draft: Draft) -> None:
-    content = draft.content
-    if faults := faults_of(kind, content.arguments):
+    if faults := argument_faults(kind, draft.content.arguments):
         raise ArgumentsInvalid("The arguments do not fit the action type.", errors=faults)
+    if faults := other_faults(kind, draft):
+        raise Invalid("The probe was not saved.", errors=faults)
+
+
+def other_faults(kind: ActionType, draft: Draft) -> list[dict[str, str]]:
+    """What keeps a probe out of the library apart from its arguments, each at its field."""
+    content = draft.content
     errors = [*_text_faults(draft), *_context_faults(content.context)]
     for place in draft.faulty:
         if not place.startswith("/"):
@@ -113,11 +119,10 @@ def _check(kind: ActionType, draft: Draft) -> None:
             errors.append({"field": "faulty", "message": f"{place!r} is not among the arguments"})
     if bool(content.subject_id) != bool(content.subject_type):
         errors.append({"field": "subject_id", "message": "goes with its kind, such as customer"})
-    if errors:
-        raise Invalid("The probe was not saved.", errors=errors)
+    return errors
 
 
-def faults_of(kind: ActionType, arguments: Any) -> list[dict[str, str]]:
+def argument_faults(kind: ActionType, arguments: Any) -> list[dict[str, str]]:
     """What the schema, and the strict rules for an agent's input, say against arguments."""
     try:
         strict_json.loads(canonical.arguments_bytes(arguments))

@@ -12,7 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.http import person
-from approvals import alike_rows, permissions, selectors, several
+from accounts.models import User
+from approvals import alike_rows, permissions, probe_records, probing, selectors, several
 from approvals.alike_rows import Row, Table
 from approvals.forms import alike as forms_alike
 from approvals.forms.alike import AlikeForms, RowForm
@@ -132,7 +133,7 @@ def _results(request: HttpRequest, queue: Queue, member: UUID, results: list[Res
     """What became of each row. Sent again (a reload), it says the same: every vote counts once."""
     visible = Proposal.objects.select_related("action_type").filter(permissions.visible_to(person(request)))
     proposals = visible.distinct().in_bulk([one.proposal_id for one in results])
-    told = [_told(proposals.get(one.proposal_id), one) for one in results]
+    told = [_told(person(request), proposals.get(one.proposal_id), one) for one in results]
     context: dict[str, Any] = {
         "queue": queue,
         "told": told,
@@ -144,7 +145,7 @@ def _results(request: HttpRequest, queue: Queue, member: UUID, results: list[Res
     return render(request, "approvals/alike_told.html", context)
 
 
-def _told(proposal: Proposal | None, result: Result) -> Told:
+def _told(me: User, proposal: Proposal | None, result: Result) -> Told:
     if result.decided is None:
         return Told(proposal, result, "refused", result.refusal)
     kind = "approve" if result.ballot.verdict == Verdict.APPROVE else "reject"
@@ -153,4 +154,6 @@ def _told(proposal: Proposal | None, result: Result) -> Told:
         return Told(proposal, result, kind, f"{word}; it can still be undone on its page")
     if not result.decided.final:
         return Told(proposal, result, kind, "Your vote is recorded; it needs another one")
+    if result.decided.proposal.planted and (own := probe_records.told(me, result.decided.proposal)):
+        return Told(proposal, result, kind, probing.words(own))
     return Told(proposal, result, kind, "")

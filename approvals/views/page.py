@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
 from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import User
 from agents.accuracy import Accuracy
-from approvals import differences, permissions, record
+from approvals import differences, permissions, probe_records, record
 from approvals.forms.decide import ApproveForm, ReasonForm, ReturnForm, SeenForm
 from approvals.models import Decision, Proposal, Revision, Verdict, Vote
 from approvals.reading import comparison, mismatch, reasons, sheet, signals, untrusted
@@ -211,6 +212,8 @@ def history(proposal: Proposal) -> list[Moment]:
     seen = 1
     moments = []
     events = list(trail.timeline("proposal", str(proposal.pk)))
+    if proposal.planted and not probe_records.is_told(proposal):
+        events = [_as_of_the_agent(event, proposal) for event in events]
     for event, following in zip(events, [*events[1:], None], strict=True):
         if event.kind == Kind.PROPOSAL_VOTED and following and following.transaction == event.transaction:
             continue  # the decision it made says the same, in the same transaction
@@ -223,6 +226,15 @@ def history(proposal: Proposal) -> list[Moment]:
             seen = number
         moments.append(Moment(event, changes, reply))
     return moments
+
+
+def _as_of_the_agent(event: AuditEvent, proposal: Proposal) -> AuditEvent:
+    """What the system did to a planted proposal, as the page says it until somebody has decided; the log says it."""
+    if event.actor_id == probe_records.PLANTER:
+        agent = proposal.agent.actor()
+        event.content = msgspec.json.encode(event.data | {"actor": asdict(agent)}).decode()
+        event.actor_kind, event.actor_id = agent.kind, agent.id
+    return event
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from django.contrib import messages
 from django.http import HttpRequest
 
+from accounts.http import person
+from approvals import probe_records, probing
 from approvals.services.decide import Decided
 from approvals.states import State
 
@@ -13,6 +15,9 @@ def tell(request: HttpRequest, decided: Decided) -> None:
     While the undo window is open the bar of undoable decisions says it instead."""
     if decided.held_until is not None:
         return
+    if decided.proposal.planted and decided.final and not decided.repeated:
+        _tell_of_probe(request, decided)
+        return
     name = f"“{decided.proposal.title[:120]}”"
     if decided.repeated:
         messages.info(request, f"You had decided {name} already; nothing was counted twice.")
@@ -21,3 +26,11 @@ def tell(request: HttpRequest, decided: Decided) -> None:
     else:
         word = State(decided.proposal.state).label.lower()
         messages.success(request, f"Signed: {word}. {name}")
+
+
+def _tell_of_probe(request: HttpRequest, decided: Decided) -> None:
+    """Who goes on to the next is told there; who stays reads it on the decided proposal's own page."""
+    me = person(request)
+    own = probe_records.told(me, decided.proposal)
+    if own is not None and me.preferences.get("advance"):
+        (messages.success if own.caught else messages.warning)(request, probing.words(own))
