@@ -24,7 +24,9 @@ _LOG_WEIGHTS = tuple(log(weight / sum(WEIGHTS)) for weight in WEIGHTS)
 CELLS = (0.0, *(step / 40 for step in range(4, 41)))
 """Edges of the cells of the catch rate: 0, 0.1, then every 0.025 up to 1. Fixed beforehand, so whatever the true catch
 rate is, it lies in a cell that nobody chose after seeing evidence, and the smallest of all cells' products is at most
-that cell's. A finer grid is never weaker (a cell's product is at most that of a cell within it) and costs time."""
+that cell's. A finer grid is never weaker (a cell's product is at most that of a cell within it) and costs time: to be
+promoted, an agent of accuracy .99 whose reviewers catch .9 needs 311 reviews on average with cells of a tenth, 277 of a
+twentieth, 265 with these, 256 of a hundredth (300 streams, 5 % probes)."""
 
 REFUTED = 0.2
 """The detector's reference is what the agent's own error rate exceeds with at most this probability, at any time."""
@@ -38,7 +40,7 @@ that was bad for long in T1 could otherwise not show in a lifetime that it is go
 cap only lowers the detector, so the promise about false demotions stands."""
 
 FLOOR_SHARE = 0.2
-"""The reference is never below this share of q0: nobody is demoted for 2 errors in 10,000 against 1."""
+"""The reference is never below this share of q0: nobody is demoted for two errors in a thousand instead of one."""
 
 ESCALATION = 3.0
 """Escalated from so many times the detector's quiet level on."""

@@ -173,7 +173,7 @@ def _critical_hurdle(state: State, target: str) -> Hurdle:
     words = (
         f"Critical errors are rarer than {tolerated}."
         if have >= need
-        else f"{errors} critical in {reviews:,} reviews do not yet show fewer than {tolerated}."
+        else f"{errors} critical errors in {reviews:,} reviews do not show yet that they are rarer than {tolerated}."
     )
     return Hurdle("critical_gate", have >= need, have, need, words)
 
@@ -188,18 +188,15 @@ def _circumstances(state: State, *, now: datetime) -> Iterator[Hurdle]:
     )
     yield _reviewers_hurdle(state)
     yield _completion_hurdle(state)
-    yield _quiet_hurdle("detector", level(state), state.reference, "errors come")
-    yield _quiet_hurdle(
-        "second_reviews", second_level(state), limits.q0(ON), "second reviewers disagree with approvals"
-    )
+    yield _quiet_hurdle("detector", level(state), state.reference, "Errors", "come")
+    yield _quiet_hurdle("second_reviews", second_level(state), limits.q0(ON), "Second reviewers", "differed")
 
 
-def _quiet_hurdle(code: str, have: float, reference: float, what: str) -> Hurdle:
+def _quiet_hurdle(code: str, have: float, reference: float, who: str, did: str) -> Hurdle:
     need = ESCALATION * quiet_level(reference)
-    words = (
-        f"Of late {what} {'not' if have < need else 'far'} too often: {have:.1f}, to stay below {need:.1f}."
-    )
-    return Hurdle(code, have < need, have, need, words)
+    met = have < need
+    words = f"{who} have {'not ' if met else ''}{did} too often of late: {have:.1f}, the limit is {need:.1f}."
+    return Hurdle(code, met, have, need, words)
 
 
 def _days_hurdle(code: str, passed: timedelta, need: float, what: str) -> Hurdle:
