@@ -210,6 +210,7 @@ _AT_REST = """() => Promise.all(document.getAnimations()
 
 def faults(page: Page, name: str) -> list[str]:
     """What axe finds, and whether the page is wider than the window; a picture of it where pictures are wanted."""
+    expect(page.locator(".htmx-request")).to_have_count(0)
     page.evaluate(_AT_REST)  # in the middle of a transition a colour is none of the design's
     picture(page, name)
     violations = Axe().run(page).response["violations"]

@@ -8,6 +8,7 @@
   const LEAST = 1000; // milliseconds between two events
   const BACKOFF = [2000, 120000]; // the first pause before trying again, the longest
   const MISSED = 1000; // a page that heard nothing for longer than this looks again as soon as it hears
+  const AGAIN = [200, 25]; // how long and how often it waits for what it is just asking, which may have been read too early
 
   let source = null;
   let address = "";
@@ -17,6 +18,7 @@
   let pending = null;
   let topics = new Set();
   let deafSince = 0;
+  let waits = 0;
 
   function wanted() {
     const watched = new Set();
@@ -27,7 +29,14 @@
     return "/stream/?" + [...watched].sort().map((topic) => "watch=" + encodeURIComponent(topic)).join("&");
   }
 
+  // A fragment that is being fetched is replaced by what was true before these news, and would not hear of them.
   function tell() {
+    if (document.querySelector(".htmx-request[hx-trigger*='countersign:']") && waits < AGAIN[1]) {
+      waits += 1;
+      pending = setTimeout(tell, AGAIN[0]);
+      return;
+    }
+    waits = 0;
     pending = null;
     lastTold = performance.now();
     const detail = { topics: [...topics] };

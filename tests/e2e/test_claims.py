@@ -11,8 +11,10 @@ from accounts.models import Absence, User
 from approvals.models import Claim, Comment, Notification, Proposal
 from approvals.services.claim import claim
 from tests.browser import (
+    NEWS,
     announced,
     arrived,
+    heard,
     holding,
     leaving,
     posted,
@@ -214,6 +216,7 @@ def test_a_comment_names_a_colleague_by_completion_and_arrives_on_his_page(chrom
     his, _ = watched(signed_in(chrome, url, the.second))
     his.goto(f"/proposals/{proposal.pk}/")
     holding(his)
+    heard(his, the.second)
     page, complaints = watched(signed_in(chrome, url, the.reviewer))
     page.goto(f"/proposals/{proposal.pk}/")
     press(page, "m")
@@ -228,8 +231,7 @@ def test_a_comment_names_a_colleague_by_completion_and_arrives_on_his_page(chrom
     expect(writing).to_have_value("")
     assert list(Comment.objects.get().mentions.all()) == [the.second]
     assert Notification.objects.get().kind == "mentioned"
-    his.evaluate("document.body.dispatchEvent(new CustomEvent('countersign:news'))")
-    expect(his.locator(".thread__text")).to_contain_text("Please look")
+    expect(his.locator(".thread__text")).to_contain_text("Please look", timeout=NEWS * 1000)
     announced(his, "New comment by Rita Reviewer")
     assert complaints == []
 
