@@ -15,9 +15,10 @@ from agents.backtest import IN, NEXT, ON, OUT, TIERS, Action, Course, Rules, Sta
 from agents.backtest_lines import Key, Reading
 from agents.plot_path import Path
 from agents.plots import staircase
-from agents.tier_model import State, Thresholds
+from agents.tier_model import Thresholds
 
 MOST_SEEDS = 50
+MOST_DRAWN = 40
 CRITICAL_RISKS = frozenset({"critical"})
 
 
@@ -103,7 +104,12 @@ class Line:
     slipped: Spread
     demotions: Spread
     money: dict[str, tuple[Decimal, Decimal]]
-    lacking: list[str]
+    rules: Rules
+
+    @property
+    def lacking(self) -> list[str]:
+        """What the next tier still lacked at the end."""
+        return lacking(self.course, self.rules)
 
     @property
     def share_wrong(self) -> float:
@@ -180,7 +186,7 @@ def _line(key: Key, actions: list[Action], courses: list[Course], rules: Rules, 
         slipped=Spread.of(course.slipped for course in courses),
         demotions=Spread.of(course.demotions for course in courses),
         money={currency: _money(currency, courses) for currency in currencies},
-        lacking=lacking(courses[0], rules),
+        rules=rules,
     )
 
 
@@ -241,15 +247,15 @@ def notes(reading: Reading, options: Options) -> list[str]:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """Plain JSON; times in ISO 8601, amounts as texts."""
+    """Plain JSON; times in ISO 8601, amounts as texts. The staircases are those of the first MOST_DRAWN keys."""
     return {
         "options": report.options.as_json(),
         "notes": report.notes,
-        "keys": [_line_json(line) for line in report.lines],
+        "keys": [_line_json(line, place) for place, line in enumerate(report.lines, 1)],
     }
 
 
-def _line_json(line: Line) -> dict[str, Any]:
+def _line_json(line: Line, place: int) -> dict[str, Any]:
     course = line.course
     return {
         **line.key._asdict(),
@@ -284,7 +290,10 @@ def _line_json(line: Line) -> dict[str, Any]:
         ],
         "more_changes": max(0, len(course.changes) - 50),
         "lacking": line.lacking,
-        "stages": [_drawn(stage) for stage in course.stages],
+        "stages": [
+            _drawn(stage, f"{place}-{number}")
+            for number, stage in enumerate(course.stages if place <= MOST_DRAWN else [], 1)
+        ],
     }
 
 
@@ -297,16 +306,9 @@ def _reached_json(found: Reached) -> dict[str, Any]:
     }
 
 
-def _drawn(stage: Stage) -> dict[str, Any]:
+def _drawn(stage: Stage, name: str) -> dict[str, Any]:
     """The staircase of a stage, as geometry with its words and numbers: pages draw it, nobody needs the states."""
     state = stage.states[-1]
-    target = NEXT.get(state.tier)
-    return {
-        "tier": state.tier,
-        "attempt": _attempt(state),
-        **asdict(staircase(Path(tuple(stage.states)), target)),
-    }
-
-
-def _attempt(state: State) -> int:
-    return state.attempts[0 if state.tier == IN else 1]
+    plot = asdict(staircase(Path(tuple(stage.states)), NEXT.get(state.tier)))
+    attempt = state.attempts[0 if state.tier == IN else 1]
+    return {**plot, "tier": state.tier, "attempt": attempt, "code": f"{plot['code']}-{name}"}

@@ -1,6 +1,7 @@
 """Periodic Celery entry points: thin, safe to run twice or late."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from approvals.services import (
     attend,
+    backtest,
     blind_review,
     claim,
     deliver,
@@ -19,6 +21,14 @@ from approvals.services import (
     settle,
     stop,
 )
+
+
+def _tend_backtests(*, now: datetime) -> int:
+    """Old uploads go; one that waits, or whose worker was killed, is begun (again)."""
+    if backtest.is_waiting():
+        run_backtests.apply_async(expires=60)
+    return backtest.sweep(now=now)
+
 
 _STEPS: dict[str, Callable[..., int]] = {
     "held": settle.settle_due,
@@ -33,6 +43,7 @@ _STEPS: dict[str, Callable[..., int]] = {
     "reviews_due": blind_review.remind,
     "maturity": promote.mature_due,
     "rollbacks": rollback.tell_of_silence,
+    "backtests": _tend_backtests,
 }
 
 
@@ -78,3 +89,9 @@ def assess() -> int:
 def rebuild_evidence() -> int:
     """Nightly: every standing from its evidence; a difference alarms the admins."""
     return sum(bool(checked.differences) for checked in rebuild.rebuild())
+
+
+@shared_task(name="approvals.tasks.backtests")
+def run_backtests() -> int:
+    """Uploaded backtests, one after the other and one at a time in the whole installation."""
+    return backtest.run_waiting()

@@ -84,6 +84,7 @@ class Kind(StrEnum):
     EQUIVALENCE_ASKED = "agent.equivalence_asked"
     EQUIVALENCE_SIGNED = "agent.equivalence_signed"
     EQUIVALENCE_DECLINED = "agent.equivalence_declined"
+    BUDGET_SAVED = "agent.budget_saved"
     AGENT_SUSPENDED = "agent.suspended"
     AGENT_RESUMED = "agent.resumed"
     AGENT_RETIRED = "agent.retired"

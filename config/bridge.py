@@ -18,6 +18,10 @@ WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 THREADS = 4
 MAX_BODY = 2 * 1024 * 1024
 """Beyond this nothing is read any more; views' own limits are tighter."""
+ROOMY = {"/backtests/": 11 * 1024 * 1024}
+"""Addresses that take a larger file, few at a time: a body waits in memory, and anybody may send one."""
+ROOMY_AT_ONCE = 2
+ROOMY_SECONDS = 120
 
 
 class Bridge:
@@ -27,6 +31,7 @@ class Bridge:
         self._application = application
         self._threads = threads
         self._pool = self._new_pool()
+        self._roomy = asyncio.Semaphore(ROOMY_AT_ONCE)
 
     def _new_pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._threads, thread_name_prefix="wsgi")
@@ -37,14 +42,23 @@ class Bridge:
         self._pool = self._new_pool()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        most = ROOMY.get(scope["path"], MAX_BODY)
+        if most == MAX_BODY or scope["method"] != "POST":
+            await self._answer(scope, receive, send, MAX_BODY)
+            return
+        async with self._roomy:
+            await self._answer(scope, receive, send, most)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
         try:
-            body = await _read(receive)
-        except _Gone:
+            async with asyncio.timeout(ROOMY_SECONDS if most > MAX_BODY else None):
+                body = await _read(receive, most)
+        except (_Gone, TimeoutError):
             return
         environ = _environ(scope, body)
         loop = asyncio.get_running_loop()
         status, headers, content = await loop.run_in_executor(self._pool, self._run, environ)
-        if len(body) > MAX_BODY:
+        if len(body) > most:
             headers.append((b"connection", b"close"))
         await _send_whole(send, status, headers, content)
 
@@ -69,8 +83,8 @@ class _Gone(Exception):
     """The client left before its body was complete; half a request is not acted upon."""
 
 
-async def _read(receive: Receive) -> bytes:
-    """The body, or a little more than MAX_BODY of one that is larger, which every view then refuses as too large."""
+async def _read(receive: Receive, most: int) -> bytes:
+    """The body, or a little more than `most` of one that is larger, which every view then refuses as too large."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -80,7 +94,7 @@ async def _read(receive: Receive) -> bytes:
         part = message.get("body", b"")
         size += len(part)
         parts.append(part)
-        if size > MAX_BODY or not message.get("more_body"):
+        if size > most or not message.get("more_body"):
             return b"".join(parts)
 
 

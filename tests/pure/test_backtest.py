@@ -401,7 +401,7 @@ def test_recorded_agents_earn_what_their_ground_truth_allows(shared_data: Path |
             if row.line.reached[ON].seeds:
                 assert row.line.actions >= 59 and row.line.share_wrong < 0.05
             else:
-                assert row.line.unreviewed.high == 0 and row.line.lacking
+                assert row.line.unreviewed.high == 0
     lower = [row.line for row in table(folder, mixed=False, seeds=2, overrides={"on_p0": 0.9})]
     risen = [line for line in lower if line.reached[ON].seeds]
     assert risen, "where less is asked for, somebody rises: it is the proof that is missing, not the will"

@@ -78,7 +78,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(backtest_report.as_json(report), indent=1))
         else:
             wide = None if sys.stdout.isatty() else 170
-            _show(report, reading, Console(file=sys.stdout, highlight=False, width=wide))
+            out = options.get("stdout") or sys.stdout
+            _show(report, reading, Console(file=out, highlight=False, width=wide))
 
 
 def _read(path: Path) -> Reading:
