@@ -25,12 +25,13 @@ from agents.tier_bounds import (
     ESCALATION,
     HIGHEST,
     catch_band,
+    log_evidence,
     pairs,
     quiet_level,
     reaches,
-    reviews_needed,
     upper_bound,
 )
+from agents.tier_events import ON
 from agents.tier_judgement import alarm_at, bar, level
 from agents.tier_state import State
 
@@ -42,24 +43,28 @@ _MOST_REVIEWS = 1_000_000
 # ── The staircase: errors against reviews ─────────────────────────────────────────────────────────────────────────────
 
 
-@lru_cache(maxsize=2048)
-def _needed_as_probed(
-    errors: int, q0: float, limit: float, caught: int, missed: int, rate: float
+Faults = tuple[int, ...]
+"""Counts of the loss levels above 0, in their order."""
+
+
+@lru_cache(maxsize=4096)
+def _needed(
+    faults: Faults, q0: float, limit: float, probes: tuple[int, int] | None, rate: float
 ) -> int | None:
-    """Reviews until the corrected evidence suffices with so many errors, probes going on as they went."""
-    share = caught / (caught + missed) if caught + missed else 1.0
+    """Reviews until the evidence suffices with these faults among them: as if every error were caught where `probes` is
+    None, corrected otherwise, probes going on at this rate and caught as often as so far."""
+    caught, missed = probes or (0, 0)
+    part = caught / (caught + missed) if caught + missed else 1.0
+    others = sum(faults)
 
     def enough(reviews: int) -> bool:
+        counts = (reviews - others, *faults)
+        if probes is None:
+            return log_evidence(counts, q0) >= limit
         served = max(reviews * rate, caught + missed)
-        return reaches(
-            (reviews - errors, 0, 0, 0, errors),
-            caught=served * share,
-            missed=served * (1 - share),
-            q0=q0,
-            bar=limit,
-        )
+        return reaches(counts, caught=served * part, missed=served * (1 - part), q0=q0, bar=limit)
 
-    low, high = errors, max(2 * errors, 16)
+    low, high = others - 1, max(2 * others, 16)
     while not enough(high):
         low, high = high, 2 * high
         if high > _MOST_REVIEWS:
@@ -70,17 +75,21 @@ def _needed_as_probed(
     return high
 
 
-def needed_if_caught(state: State, target: str, errors: int) -> int | None:
-    """Reviews needed with so many errors if reviewers catch every one: TIERS.md's boundary at α_k."""
-    alpha = exp(-bar(state, target))
-    return reviews_needed(errors, state.thresholds.q0(target), alpha, most=_MOST_REVIEWS)
+def needed_if_caught(state: State, target: str, faults: Faults) -> int | None:
+    """Reviews needed with these faults if reviewers catch every one: TIERS.md's boundary at α_k."""
+    return _needed(faults, state.thresholds.q0(target), bar(state, target), None, 0.0)
 
 
-def needed_as_probed(state: State, target: str, errors: int) -> int | None:
-    """Reviews needed with so many errors if probes go on being served at their rate and caught as often as so far."""
+def needed_as_probed(state: State, target: str, faults: Faults) -> int | None:
+    """Reviews needed with these faults if probes go on being served at their rate and caught as often as so far."""
     limits = state.thresholds
-    rate = limits.probe_in if target == "on_the_loop" else limits.probe_audit
-    return _needed_as_probed(errors, limits.q0(target), bar(state, target), *state.probes, rate)
+    rate = limits.probe_in if target == ON else limits.probe_audit
+    return _needed(faults, limits.q0(target), bar(state, target), state.probes, rate)
+
+
+def full(errors: int) -> Faults:
+    """So many full errors and no smaller fault."""
+    return (0, 0, 0, errors)
 
 
 def staircase(path: Path, target: str | None) -> Plot:
@@ -90,8 +99,8 @@ def staircase(path: Path, target: str | None) -> Plot:
     start, base = (0.0, 0.0) if path.whole else (path.states[0].reviews, lost(path.states[0]))
     top = max(errors + 2, base + 4)
     steps = _levels(floor(base), floor(top))
-    caught = _boundary(steps, lambda f: needed_if_caught(now, target, f) if target else None)
-    probed = _boundary(steps, lambda f: needed_as_probed(now, target, f) if target else None)
+    caught = _boundary(steps, lambda f: needed_if_caught(now, target, full(f)) if target else None)
+    probed = _boundary(steps, lambda f: needed_as_probed(now, target, full(f)) if target else None)
     here = floor(errors + 0.999)
     within = [x for x, f in (*caught, *probed) if f <= here + 1]
     end = max([reviews * 1.06, start + 20, *(x * 1.06 for x in within if x < 20 * max(reviews, 400))])
@@ -154,8 +163,8 @@ def _staircase_words(state: State, target: str | None) -> str:
     have = f"{several(errors, 'error')} in {reviews:,} {'review' if reviews == 1 else 'reviews'}."
     if not target:
         return f"{have} There is no higher tier to be earned from here."
-    whole = floor(errors + 0.999)
-    caught, probed = needed_if_caught(state, target, whole), needed_as_probed(state, target, whole)
+    faults = state.counts[1:]
+    caught, probed = needed_if_caught(state, target, faults), needed_as_probed(state, target, faults)
     if caught is None:
         return f"{have} No number of reviews would outweigh them in this attempt."
     words = f"{several(errors, 'error')}: {caught:,} reviews needed, you have {reviews:,}."
