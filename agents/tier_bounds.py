@@ -131,11 +131,13 @@ def _cell(counts: Sequence[float], caught: float, missed: float, q0: float, low:
 def upper_bound(
     losses: Sequence[tuple[float, float]], alpha: float, *, low: float = 0.0, high: float = HIGHEST
 ) -> float:
-    """The largest error rate in [low, high] that (loss, count) pairs do not refute at level alpha, at any time; about
-    `low` if they refute all. At HIGHEST nothing is refuted."""
+    """The largest error rate in [low, high] that (loss, count) pairs do not refute at level alpha, at any time; `low`
+    if they refute all."""
     limit = log(1 / alpha)
     if log_capital(losses, high) < limit:
         return high
+    if log_capital(losses, low) >= limit:
+        return low
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         if log_capital(losses, middle) < limit:
