@@ -1,5 +1,6 @@
 """What is typed about agents, their credentials, mandates and managers."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,8 @@ from django.contrib.auth.models import Group
 from accounts.models import User
 from agents.autonomy import LADDER, Tier, rank
 from agents.models import ActionType, Agent, Mandate
-from agents.services import mandates
+from agents.services import budgets, mandates
+from agents.services.budgets import Budget
 from agents.services.credentials import MAX_DAYS
 from agents.services.mandates import Terms
 
@@ -84,6 +86,16 @@ class MandateForm(forms.Form):
     window_amount = forms.DecimalField(
         required=False, min_value=Decimal(0), max_digits=18, decimal_places=2, label="Most money in a window"
     )
+    subject_count = forms.IntegerField(
+        required=False, min_value=0, label="Most actions about one subject in a window"
+    )
+    subject_amount = forms.DecimalField(
+        required=False,
+        min_value=Decimal(0),
+        max_digits=18,
+        decimal_places=2,
+        label="Most money about one subject in a window",
+    )
     window_hours = forms.IntegerField(min_value=1, label="Length of the window, in hours")
     veto_seconds = forms.IntegerField(
         min_value=0,
@@ -115,9 +127,14 @@ class MandateForm(forms.Form):
             self.fields = {"action_type": action_type, **self.fields}
         else:
             currency = mandate.action_type.currency
-            for name in ("max_amount", "window_amount"):
+            for name in ("max_amount", "window_amount", "subject_amount"):
                 self.fields[name].help_text = f"In {currency}. Empty: no limit." if currency else ""
         self.fields["window_count"].help_text = "Empty: no limit."
+        self.fields["subject_count"].help_text = "About the same customer or order, say. Empty: no limit."
+        self.fields["subject_amount"].help_text = (
+            f"{f'In {currency}, of' if mandate and currency else 'Of'} all this agent does. Empty: the most per action "
+            "holds for the sum too, so that one large action does not pass as several small ones."
+        )
 
     def terms(self) -> Terms:
         return Terms(**{name: self.cleaned_data[name] for name in Terms.__dataclass_fields__})
@@ -126,6 +143,38 @@ class MandateForm(forms.Form):
         values = super().clean() or self.cleaned_data
         if not self.errors:
             for fault in mandates.faults(self.terms()):
+                self.add_error(fault["field"], f"It {fault['message']}.")
+        return values
+
+
+class BudgetForm(forms.Form):
+    """What all mandates of an agent may do together in a rolling window."""
+
+    count = forms.IntegerField(
+        required=False, min_value=0, max_value=2**31 - 1, label="Most actions", help_text="Empty: no limit."
+    )
+    amount = forms.DecimalField(
+        required=False,
+        min_value=Decimal(0),
+        max_digits=18,
+        decimal_places=2,
+        label="Most money",
+        help_text="Empty: no limit. What is in another currency goes to a person.",
+    )
+    currency = forms.CharField(required=False, max_length=3, help_text="Three letters, for instance EUR.")
+    hours = forms.IntegerField(min_value=1, max_value=24 * 366, label="Within so many hours")
+    reason = forms.CharField(max_length=300, help_text="Why you set it so. It stays in the audit log.")
+
+    def __init__(self, data: Any = None, *, agent: Agent) -> None:
+        super().__init__(data, auto_id="budget_%s", initial=asdict(budgets.of(agent)))
+
+    def budget(self) -> Budget:
+        return Budget(**{name: self.cleaned_data[name] for name in Budget.__dataclass_fields__})
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if not self.errors:
+            for fault in budgets.faults(self.budget()):
                 self.add_error(fault["field"], f"It {fault['message']}.")
         return values
 

@@ -10,6 +10,7 @@ app_name = "agents"
 urlpatterns = [
     path("agents/-/register/", agents.agent_register, name="agent_register"),
     path("agents/<slug:slug>/edit/", agents.agent_edit, name="agent_edit"),
+    path("agents/<slug:slug>/budget/", agents.agent_budget, name="agent_budget"),
     path("agents/<slug:slug>/managers/add/", agents.manager_add, name="manager_add"),
     path(
         "agents/<slug:slug>/managers/<str:kind>/<int:holder_id>/remove/",

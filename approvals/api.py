@@ -3,12 +3,14 @@
 Waiting (`?wait=`) is answered by config/waiting.py, outside Django's handler; here it is ignored."""
 
 import hashlib
+from decimal import Decimal
+from typing import TypeVar
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from agents import authority
+from agents import authority, stops
 from agents.http import (
     BadRequest,
     FieldsInvalid,
@@ -19,8 +21,8 @@ from agents.http import (
     body,
     parse,
 )
-from agents.models import Mandate
-from approvals import facts, keys, representation, rollbacks, selectors
+from agents.models import Agent, Mandate
+from approvals import facts, keys, representation, rollbacks, selectors, usage
 from approvals.requests import OutcomeRequest, ProposeRequest, RedeemRequest, ReviseRequest, WithdrawRequest
 from approvals.services import amend
 from approvals.services.redeem import redeem as redeem_grant
@@ -151,30 +153,62 @@ def me(request: HttpRequest) -> HttpResponse:
             "version": agent.version,
             "state": str(agent.state),
             "credential_expires_at": bearer.expires_at.isoformat().replace("+00:00", "Z"),
+            "budget": _budget(agent),
             "mandates": [_mandate(mandate) for mandate in mandates.order_by("action_type__name")],
         }
     )
 
 
 def _mandate(mandate: Mandate) -> dict[str, object]:
-    usage = facts.window_usage(mandate, now=timezone.now())
-    left_count = None if mandate.window_count is None else max(0, mandate.window_count - usage.count)
-    left_amount = None if mandate.window_amount is None else str(max(0, mandate.window_amount - usage.amount))
+    used = usage.of_mandate(mandate, mandate.action_type.currency, now=timezone.now())
+    stop = stops.over(agent_id=mandate.agent_id, action_type_id=mandate.action_type_id)
     return {
         "action_type": mandate.action_type.name,
         "tier": str(mandate.tier),
         "ceiling": str(mandate.ceiling),
         "veto_seconds": mandate.veto_seconds,
+        "stopped": stops.words(stop) if stop else None,
         "limits": {
             "currency": mandate.action_type.currency or None,
-            "max_amount": None if mandate.max_amount is None else str(mandate.max_amount),
+            "max_amount": _text(mandate.max_amount),
             "window_hours": mandate.window_hours,
             "window_count": mandate.window_count,
-            "window_amount": None if mandate.window_amount is None else str(mandate.window_amount),
-            "left_count": left_count,
-            "left_amount": left_amount,
+            "window_amount": _text(mandate.window_amount),
+            "left_count": _left(mandate.window_count, used.count),
+            "left_amount": _text(_left(mandate.window_amount, used.amount)),
+            "subject_count": mandate.subject_count,
+            "subject_amount": _text(
+                mandate.max_amount if mandate.subject_amount is None else mandate.subject_amount
+            ),
         },
     }
+
+
+def _budget(agent: Agent) -> dict[str, object] | None:
+    """What all mandates may do together, and what is left of it; None where the agent has no budget."""
+    budget = facts.budget_of(agent)
+    if budget is None:
+        return None
+    used = usage.of_agent(agent, now=timezone.now())
+    return {
+        "hours": budget.hours,
+        "count": budget.count,
+        "amount": _text(budget.amount),
+        "currency": budget.currency or None,
+        "left_count": _left(budget.count, used.count),
+        "left_amount": _text(_left(budget.amount, used.amount)),
+    }
+
+
+_N = TypeVar("_N", int, Decimal)
+
+
+def _left(limit: _N | None, used: _N) -> _N | None:
+    return None if limit is None else max(limit - limit, limit - used)
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else str(amount)
 
 
 @agent_endpoint("GET")

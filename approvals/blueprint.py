@@ -43,7 +43,8 @@ FIELDS_OF_ACTION_TYPE = (
     "grant_seconds",
     "outcome_minutes",
 )
-FIELDS_OF_MANDATE = ("ceiling", "max_amount", "window_hours", "window_count", "window_amount", "veto_seconds")
+FIELDS_OF_MANDATE = ("ceiling", "max_amount", "window_hours", "window_count", "window_amount", "subject_count",
+                     "subject_amount", "veto_seconds")  # fmt: skip
 _VALIDATOR = jsonschema_rs.Draft202012Validator(SHAPE, validate_formats=True)
 
 
@@ -238,7 +239,7 @@ class _Check:
                 )
             elif rank(mandate["tier"]) > rank(mandate.get("ceiling", mandate["tier"])):
                 self.document.fault(place + "/tier", "is above the ceiling; lower it or raise the ceiling")
-            for limit in ("max_amount", "window_amount"):
+            for limit in ("max_amount", "window_amount", "subject_amount"):
                 if limit in mandate and with_amount.get(name) is False:
                     self.document.fault(f"{place}/{limit}", f"{name} has no amount to limit; remove it")
 
@@ -349,6 +350,8 @@ def _mandate(item: dict[str, Any]) -> MandateSpec:
             "window_hours": item.get("window_hours", 24),
             "window_count": item.get("window_count"),
             "window_amount": _amount(item.get("window_amount")),
+            "subject_count": item.get("subject_count"),
+            "subject_amount": _amount(item.get("subject_amount")),
             "veto_seconds": item.get("veto_seconds", 300),
         },
     )

@@ -113,6 +113,8 @@ _MANDATE = _object(
     window_hours={"type": "integer", "minimum": 1, "maximum": 8760},
     window_count={"type": "integer", "minimum": 1},
     window_amount=_AMOUNT,
+    subject_count={"type": "integer", "minimum": 1},
+    subject_amount=_AMOUNT,
     veto_seconds={"type": "integer", "minimum": 0, "maximum": 604800},
 )
 

@@ -9,7 +9,7 @@ from accounts.models import User
 from agents.autonomy import Tier
 from agents.models import AgentState
 from agents.pointers import title as title_of
-from approvals import canonical, facts, permissions, quorum, revising
+from approvals import canonical, facts, permissions, quorum, revising, routing
 from approvals.editing import difference as edit_difference
 from approvals.editing.difference import Line
 from approvals.editing.form import EditForm
@@ -183,8 +183,7 @@ def _missing(mine: list[list[str]], route: Route) -> str:
     return f"Then missing: {route.quorum - 1}." if route.quorum > 1 else ""
 
 
-_WARNED = ("limit_amount", "limit_currency", "limit_window_count", "limit_window_amount", "amount_unreadable",
-           "rule_error")  # fmt: skip
+_WARNED = (*routing.LIMIT_CODES, "amount_unreadable", "rule_error")
 
 
 def _reasons(proposal: Proposal, route: Route) -> list[Say]:

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from agents.models import ActionType, Agent
-from approvals import permissions, words
+from approvals import permissions, routing, words
 from approvals.filters import RULE, Filters
 from approvals.models import Policy, Proposal, Queue
 from approvals.selectors import DUE_SOON, Tally
@@ -213,7 +213,7 @@ def _run(statement: str, values: dict[str, Any]) -> list[Any]:
         return cursor.fetchall() if cursor.description else []
 
 
-_LIMITS = ["limit_amount", "limit_currency", "limit_window_count", "limit_window_amount"]
+_LIMITS = routing.LIMIT_CODES
 _HELD_BY = {"me": "p.claimed_by_id = %(me)s", "others": "p.claimed_by_id <> %(me)s"}
 _ASSIGNED = {
     "me": "p.assigned_to_id = %(me)s",

@@ -86,6 +86,48 @@ _PROPOSAL = _object(
     expires_at=_nullable(_TIME),
     effective_at=_nullable(_TIME),
 )
+_LIMIT_COUNT = _nullable({"type": "integer"})
+_LIMIT_AMOUNT = _nullable({"type": "string", "description": "a decimal number"})
+_ME = _object(
+    agent=_TEXT,
+    name=_TEXT,
+    version=_TEXT,
+    state=_TEXT,
+    credential_expires_at=_TIME,
+    budget=_nullable(
+        _object(
+            hours={"type": "integer", "description": "rolling window of what all mandates do together"},
+            count=_LIMIT_COUNT,
+            amount=_LIMIT_AMOUNT,
+            currency=_nullable(_TEXT),
+            left_count=_LIMIT_COUNT,
+            left_amount=_LIMIT_AMOUNT,
+        )
+    ),
+    mandates={
+        "type": "array",
+        "items": _object(
+            action_type=_TEXT,
+            tier={"type": "string", "enum": Tier.values},
+            ceiling={"type": "string", "enum": Tier.values},
+            veto_seconds={"type": "integer"},
+            stopped=_nullable({"type": "string", "description": "which stop switch is pulled, and why"}),
+            limits=_object(
+                currency=_nullable(_TEXT),
+                max_amount=_LIMIT_AMOUNT,
+                window_hours={"type": "integer"},
+                window_count=_LIMIT_COUNT,
+                window_amount=_LIMIT_AMOUNT,
+                left_count=_LIMIT_COUNT,
+                left_amount=_LIMIT_AMOUNT,
+                subject_count=_LIMIT_COUNT,
+                subject_amount=_LIMIT_AMOUNT
+                | {"description": "most about one subject in the window, all action types together"},
+            ),
+        )
+        | {"additionalProperties": True},
+    },
+) | {"additionalProperties": True}
 _PROBLEM = _object(
     type=_TEXT,
     title=_TEXT,
@@ -240,7 +282,7 @@ def document() -> dict[str, Any]:
             "/api/v1/me": {
                 "get": _operation(
                     "The agent's mandates, tiers and what its limits leave",
-                    answers={"200": ("The agent", {"type": "object"})},
+                    answers={"200": ("The agent", {"$ref": _REF.format(name="Me")})},
                     errors=[],
                 )
             },
@@ -254,7 +296,7 @@ def document() -> dict[str, Any]:
             },
         },
         "components": {
-            "schemas": {**components, "Proposal": _PROPOSAL, "Problem": _PROBLEM},
+            "schemas": {**components, "Proposal": _PROPOSAL, "Me": _ME, "Problem": _PROBLEM},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }

@@ -165,6 +165,11 @@ _TIER_WORDS = {
 }
 
 
+LIMIT_CODES = ("limit_amount", "limit_currency", "limit_window_count", "limit_window_amount", "limit_subject_count",
+               "limit_subject_amount", "limit_split", "limit_agent_count", "limit_agent_amount",
+               "limit_agent_currency")  # fmt: skip
+"""Every code under which a limit sends to a person."""
+
 HELD = "Its errors have grown more frequent lately; until that is cleared up, a person decides what cannot be undone."
 
 

@@ -24,6 +24,8 @@ class Terms:
     window_hours: int = 24
     window_count: int | None = None
     window_amount: Decimal | None = None
+    subject_count: int | None = None
+    subject_amount: Decimal | None = None
     veto_seconds: int = 300
     active: bool = True
 
@@ -36,13 +38,16 @@ def faults(terms: Terms) -> list[dict[str, str]]:
             found.append({"field": name, "message": f"must be one of {', '.join(Tier.values)}"})
     if not found and rank(terms.tier) > rank(terms.ceiling):
         found.append({"field": "tier", "message": "must not be above the ceiling"})
-    for name, amount in (("max_amount", terms.max_amount), ("window_amount", terms.window_amount)):
+    for name in ("max_amount", "window_amount", "subject_amount"):
+        amount = getattr(terms, name)
         if amount is not None and not (amount.is_finite() and 0 <= amount < Decimal(10) ** 16):
             found.append({"field": name, "message": "must be 0 or more"})
     if not 1 <= terms.window_hours <= 24 * 366:
         found.append({"field": "window_hours", "message": "must be 1 to 8784"})
-    if terms.window_count is not None and not 0 <= terms.window_count < 2**31:
-        found.append({"field": "window_count", "message": "must be 0 or more"})
+    for name in ("window_count", "subject_count"):
+        count = getattr(terms, name)
+        if count is not None and not 0 <= count < 2**31:
+            found.append({"field": name, "message": "must be 0 or more"})
     if not 0 <= terms.veto_seconds <= 7 * 86400:
         found.append({"field": "veto_seconds", "message": "must be 0 to 604800"})
     return found
@@ -90,6 +95,8 @@ def store(
         "window_hours",
         "window_count",
         "window_amount",
+        "subject_count",
+        "subject_amount",
         "veto_seconds",
         "active",
     ):

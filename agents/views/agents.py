@@ -10,8 +10,9 @@ from django.views.decorators.http import require_POST
 from accounts.http import person as me
 from accounts.models import User
 from agents import selectors
-from agents.forms import AgentForm, ManagerForm, RegisterForm
-from agents.services import register
+from agents.forms import AgentForm, BudgetForm, ManagerForm, RegisterForm
+from agents.models import Agent
+from agents.services import budgets, register
 from agents.services.assign_owners import assign_manager
 
 
@@ -34,7 +35,27 @@ def agent_edit(request: HttpRequest, slug: str) -> HttpResponse:
         register.change(agent_id=agent.pk, actor=me(request), **form.cleaned_data)
         messages.success(request, "The particulars are saved.")
         return redirect("approvals:agent", slug=slug)
-    return render(request, "agents/edit.html", {"form": form, "agent": agent})
+    return _edit_page(request, agent, form, BudgetForm(agent=agent))
+
+
+@login_required
+@require_POST
+def agent_budget(request: HttpRequest, slug: str) -> HttpResponse:
+    agent = selectors.managed_agent(me(request), slug)
+    form = BudgetForm(request.POST, agent=agent)
+    if not form.is_valid():
+        return _edit_page(request, agent, AgentForm(by=me(request), agent=agent), form, status=422)
+    reason = form.cleaned_data["reason"]
+    budgets.save(agent_id=agent.pk, budget=form.budget(), actor=me(request), reason=reason)
+    messages.success(request, "The budget is saved and in force from now on.")
+    return redirect("approvals:agent", slug=slug)
+
+
+def _edit_page(
+    request: HttpRequest, agent: Agent, form: AgentForm, budget_form: BudgetForm, status: int = 200
+) -> HttpResponse:
+    context = {"form": form, "budget_form": budget_form, "agent": agent}
+    return render(request, "agents/edit.html", context, status=status)
 
 
 @login_required

@@ -42,6 +42,10 @@ _FACTS = {
     "history.succeeded": "the number that succeeded in 30 days",
     "history.subject_count": "the number about the same subject in 24 hours",
     "history.subject_amount": "the sum about the same subject in 24 hours",
+    "history.subject_total_count": "the number of all the agent did about the same subject in 24 hours",
+    "history.subject_total_amount": "the sum of all the agent did about the same subject in 24 hours",
+    "history.agent_count": "the number of all the agent did in 24 hours",
+    "history.agent_amount": "the sum of all the agent did in 24 hours",
 }
 
 

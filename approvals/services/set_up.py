@@ -367,6 +367,10 @@ def _try_on_samples(domain: str, rules: list[policy.Rule]) -> None:
                 "succeeded": 0,
                 "subject_count": 0,
                 "subject_amount": 0.0,
+                "subject_total_count": 0,
+                "subject_total_amount": 0.0,
+                "agent_count": 0,
+                "agent_amount": 0.0,
             },
         }
         for rule, message in policy.evaluate(rules, context).errors:
