@@ -6,6 +6,7 @@ fold over the stored rows, sorted by (`counts_at`, `id`), is the same whenever a
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.db.models.functions import Coalesce
@@ -43,19 +44,23 @@ def is_current(standing: Standing, agent: Agent, action_type: ActionType) -> boo
     )
 
 
-def of(agent: Agent, action_type: ActionType, version: str, *, risk: str = "") -> Standing:
+def of(agent: Agent, action_type: ActionType, version: str) -> Standing:
     """The standing of a key, made where there is none yet; not locked."""
-    key = {
-        "agent": agent,
-        "action_type": action_type,
-        "agent_version": evidence_label(agent, version),
-        "risk": risk or action_type.risk,
-    }
+    key = _key(agent, action_type, version)
     found = Standing.objects.filter(**key).first()
     if found is None:
         Standing.objects.bulk_create([Standing(**key)], ignore_conflicts=True)
         found = Standing.objects.get(**key)
     return found
+
+
+def _key(agent: Agent, action_type: ActionType, version: str) -> dict[str, Any]:
+    return {
+        "agent": agent,
+        "action_type": action_type,
+        "agent_version": evidence_label(agent, version),
+        "risk": action_type.risk,
+    }
 
 
 def locked(
@@ -64,7 +69,28 @@ def locked(
     """The standing under its row lock, its state with everything that has matured, and the moment it is now there.
 
     That moment is later than everything that was folded, whatever this host's clock says."""
-    row = Standing.objects.select_for_update(of=("self",), no_key=True).get(pk=standing.pk)
+    return _brought_up(_for_update().get(pk=standing.pk), mandate, action_type)
+
+
+def locked_of(
+    agent: Agent, action_type: ActionType, version: str, mandate: Mandate | None
+) -> tuple[Standing, State, datetime]:
+    """The same by its key; made where there is none yet."""
+    key = _key(agent, action_type, version)
+    row = _for_update().filter(**key).first()
+    if row is None:
+        Standing.objects.bulk_create([Standing(**key)], ignore_conflicts=True)
+        row = _for_update().get(**key)
+    return _brought_up(row, mandate, action_type)
+
+
+def _for_update() -> QuerySet[Standing]:
+    return Standing.objects.select_for_update(of=("self",), no_key=True)
+
+
+def _brought_up(
+    row: Standing, mandate: Mandate | None, action_type: ActionType
+) -> tuple[Standing, State, datetime]:
     now = timezone.now()
     if row.folded_until is not None:
         now = max(now, row.folded_until + _TICK)

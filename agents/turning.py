@@ -60,8 +60,7 @@ def opened(subject: Subject) -> Desk:
         .filter(agent=subject.agent, action_type=subject.action_type)
         .first()
     )
-    standing = standings.of(subject.agent, subject.action_type, subject.agent_version)
-    row, state, at = standings.locked(standing, mandate, subject.action_type)
+    row, state, at = standings.locked_of(subject.agent, subject.action_type, subject.agent_version, mandate)
     return Desk(subject, mandate, row, state, at)
 
 
@@ -92,10 +91,8 @@ def settle(desk: Desk, *, next_at: datetime | None = None) -> TierChange | None:
     if desk.state.tier in tier_model.TARGETS and tier_model.is_alarmed(desk.state):
         change = _demote(desk)
     standings.save(desk.row, desk.state, desk.at, next_at=next_at)
-    if desk.mandate is not None and standings.is_current(
-        desk.row, desk.mandate.agent, desk.mandate.action_type
-    ):
-        _tell_mandate(desk.mandate, desk.state)
+    if desk.mandate is not None:
+        _tell_mandate(desk.mandate, desk.state, desk.row)
     return change
 
 
@@ -127,11 +124,13 @@ def _demote(desk: Desk) -> TierChange | None:
     )
 
 
-def _tell_mandate(mandate: Mandate, state: State) -> None:
+def _tell_mandate(mandate: Mandate, state: State, row: Standing) -> None:
     """What routing reads of a standing; authority is renewed only where that has changed."""
     rate = tier_model.audit_rate(state) if state.tier in tier_model.TARGETS else None
     escalated = state.tier in tier_model.TARGETS and tier_model.is_escalated(state)
     if (mandate.audit_rate, mandate.escalated) == (rate, escalated):
+        return
+    if not standings.is_current(row, mandate.agent, mandate.action_type):
         return
     mandate.audit_rate, mandate.escalated = rate, escalated
     mandate.save(update_fields=["audit_rate", "escalated"])
@@ -229,7 +228,7 @@ def turn(
             mandate, to, actor=actor, changed_by=changed_by, reason=reason, cause=cause, numbers=numbers or {}
         )
     standings.save(desk.row, desk.state, desk.at)
-    _tell_mandate(mandate, desk.state)
+    _tell_mandate(mandate, desk.state, desk.row)
     return change
 
 
