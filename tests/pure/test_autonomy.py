@@ -18,7 +18,7 @@ def test_the_ladder_has_every_tier_once_in_order() -> None:
     assert [autonomy.rank(tier) for tier in autonomy.LADDER] == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize(("one", "other"), itertools.product(Tier, Tier))
+@pytest.mark.parametrize(("one", "other"), list(itertools.product(Tier, Tier)))
 def test_lower_is_the_less_autonomous(one: Tier, other: Tier) -> None:
     assert autonomy.rank(autonomy.lower(one, other)) == min(autonomy.rank(one), autonomy.rank(other))
 
