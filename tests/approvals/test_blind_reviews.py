@@ -3,7 +3,9 @@ all."""
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from guardian.shortcuts import assign_perm
 
+from accounts.exceptions import DomainError
 from accounts.models import Calendar, User
 from accounts.services import absences
 from agents.autonomy import Tier
@@ -582,3 +585,71 @@ def test_a_settled_dispute_is_told_to_both() -> None:
     )
     assert told == {the.agent.owner.pk, the.reviewer.pk}
     assert Judgement(review.judgement or "right")
+
+
+# — At once
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """What the calls answer or raise, begun together over connections of their own."""
+    barrier = Barrier(len(calls))
+
+    def run(one: Callable[[], Any]) -> Any:
+        barrier.wait(20)
+        try:
+            return one()
+        except DomainError as refused:
+            return refused
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result(60) for future in [pool.submit(run, one) for one in calls]]
+
+
+def test_two_reviewers_the_clock_and_a_double_click_make_one_judgement() -> None:
+    the = desk(Tier.OUT_OF_THE_LOOP)
+    one, two = the.second, third(the)
+    for _ in range(4):
+        review = asked(the, Kind.AUDIT)
+
+        def judged(user: User, answer: str, pk: int = review.pk) -> Callable[[], Any]:
+            return lambda: blind_review.judge(review_id=pk, reviewer=user, judgement=answer)
+
+        late = review.due_at + timedelta(hours=1)
+        at_once(
+            judged(one, "minor"),
+            judged(one, "minor"),
+            judged(two, "cosmetic"),
+            lambda: blind_review.miss_overdue(now=late),  # noqa: B023 - it is over before the next round
+        )
+        now = BlindReview.objects.get(pk=review.pk)
+        assert now.state == "done" and now.reviewer in (one, two)
+        first, *rest = losses(review.proposal)
+        if first[1] == "missed":
+            assert [row[1] for row in rest] == [now.judgement]
+        else:
+            assert (first[1], rest) == (now.judgement, [])
+        assert AuditEvent.objects.filter(kind="review.judged", object_id=str(review.pk)).count() == 1
+
+
+def test_two_never_get_the_same_one() -> None:
+    the = desk(Tier.OUT_OF_THE_LOOP)
+    people = [the.second, third(the), reviewer(the.queue)]
+    wanted = {asked(the, Kind.AUDIT).pk for _ in people}
+
+    def next_of(user: User) -> Callable[[], Any]:
+        return lambda: blind_review.take_next(reviewer=user)
+
+    taken = at_once(*(next_of(user) for user in people))
+    got = [review.pk for review in taken if isinstance(review, BlindReview)]
+    assert len(got) == len(set(got)) and set(got) <= wanted and got
+
+
+def test_two_clocks_count_each_missed_one_once() -> None:
+    the = desk(Tier.OUT_OF_THE_LOOP)
+    reviews = [asked(the, Kind.AUDIT) for _ in range(3)]
+    late = max(review.due_at for review in reviews) + timedelta(seconds=1)
+    counts = at_once(*[lambda: blind_review.miss_overdue(now=late)] * 2)
+    assert sum(counts) == 3
+    assert Evidence.objects.filter(verdict="missed").count() == 3
