@@ -159,7 +159,9 @@ def _vote(proposal: Proposal, after: Proposal, route: Route, me: User) -> list[S
     mine = [sorted(me.groups.values_list("name", flat=True)) if route.required else []]
     if quorum.is_met(mine, route.quorum, route.required):
         words = "Your vote is enough: it would be approved as edited."
-        if after.tier == Tier.ADVISORY:
+        if proposal.tier == Tier.ADVISORY:
+            words = "Your word is enough: it is noted as what a person did. Nothing is granted."
+        elif after.tier == Tier.ADVISORY:
             words += " It is advisory: no grant follows, a person acts."
         held = proposal.queue.undo_seconds if proposal.queue is not None else 0
         if held:

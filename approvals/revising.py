@@ -54,7 +54,8 @@ def _route(proposal: Proposal, arguments: dict[str, Any], now: datetime) -> Rout
         agent_id=proposal.agent_id, action_type_id=proposal.action_type_id, active=True
     ).first()
     if mandate is not None and mandate.tier != Tier.ADVISORY:
-        mandate.tier = Tier.IN_THE_LOOP
+        # What a person was to do himself, and has done, must not get a grant because the mandate was raised meanwhile.
+        mandate.tier = Tier.ADVISORY if proposal.tier == Tier.ADVISORY else Tier.IN_THE_LOOP
     rules = facts.domain_policy(proposal.action_type.domain, authority.current())
     return routing.route(
         facts.collect(

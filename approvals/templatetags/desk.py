@@ -13,11 +13,13 @@ from django.utils.safestring import SafeString
 
 from accounts.models import User
 from agents import permissions as agent_permissions
+from agents.autonomy import Tier
 from agents.models import Agent
 from approvals import colleagues, escalation, permissions
 from approvals.forms.handing import AssignForm, CommentForm, EscalateForm
 from approvals.models import Comment, HeldBallot, Proposal
 from approvals.states import State
+from approvals.templatetags.ui import state_badge
 
 register = template.Library()
 SHOWN = 3
@@ -59,10 +61,35 @@ _DONE = {
 }
 
 
+_DID = {
+    "approve": "Done exactly so",
+    "edit": "Done differently",
+    "reject": "Not done",
+    "return": "Returned with a question",
+}
+"""The same of an advisory proposal: nothing is approved, the reviewer says what he did himself."""
+
+
 @register.filter
 def done(verdict: str) -> str:
     """A verdict as what has been done."""
     return _DONE.get(str(verdict), str(verdict))
+
+
+@register.filter
+def done_of(verdict: str, proposal: Proposal) -> str:
+    """The same in the words of the proposal's tier."""
+    return _DID.get(str(verdict), str(verdict)) if proposal.tier == Tier.ADVISORY else done(verdict)
+
+
+@register.simple_tag
+def proposal_badge(proposal: Proposal) -> SafeString:
+    """A proposal's state as a coloured word; what a person did himself was neither approved nor rejected."""
+    words = {State.APPROVED: "a person acted", State.REJECTED: "not done"}
+    if proposal.tier != Tier.ADVISORY or proposal.state not in words:
+        return state_badge(proposal.state)
+    value = State(proposal.state)
+    return format_html('<span class="badge badge--state-{}">{}</span>', str(value), words[value])
 
 
 @register.filter

@@ -4,9 +4,13 @@ from django.contrib import messages
 from django.http import HttpRequest
 
 from accounts.http import person
+from agents.autonomy import Tier
 from approvals import probe_records, probing
 from approvals.services.decide import Decided
 from approvals.states import State
+
+_NOTED = {State.APPROVED: "what you did", State.REJECTED: "nothing of the kind was done"}
+"""Of an advisory proposal: its agent hears of it, and gets no grant."""
 
 
 def tell(request: HttpRequest, decided: Decided) -> None:
@@ -25,6 +29,9 @@ def tell(request: HttpRequest, decided: Decided) -> None:
         messages.info(request, f"Your vote on {name} is recorded. It needs another one before it is decided.")
     else:
         word = State(decided.proposal.state).label.lower()
+        if decided.proposal.tier == Tier.ADVISORY and decided.proposal.state in _NOTED:
+            messages.success(request, f"Noted: {_NOTED[State(decided.proposal.state)]}. {name}")
+            return
         messages.success(request, f"Signed: {word}. {name}")
 
 
