@@ -4,6 +4,8 @@ The subject is the agent's own word. Written in another case, with other spaces,
 the same subject, whatever kind it says it is of: two that are told apart wrongly would let a large action be split,
 two that are taken for one cost a person a look."""
 
+import unicodedata
+
 from approvals.reading import lookalikes
 
 MOST = 200
@@ -11,8 +13,16 @@ _SHOWN = 60
 
 
 def key(subject_id: str) -> str:
-    """What is compared; empty where nothing is named, which limits take for anybody."""
-    return "".join(character for character in lookalikes.skeleton(subject_id) if character.isalnum())[:MOST]
+    """What is compared; empty where nothing is named, which limits take for anybody.
+
+    What separates goes before look-alikes are sought: `c-17` and `c17` must not differ by a letter that only the
+    neighbours `c1` make."""
+    plain = unicodedata.normalize("NFKD", subject_id.casefold())
+    return _letters(lookalikes.skeleton(_letters(plain, kept="|")))[:MOST]
+
+
+def _letters(text: str, kept: str = "") -> str:
+    return "".join(character for character in text if character.isalnum() or character in kept)
 
 
 def words(subject_type: str, subject_id: str) -> str:

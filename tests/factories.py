@@ -157,7 +157,7 @@ def desk(tier: Tier = Tier.IN_THE_LOOP, *, at: dict[str, Any] | None = None, **t
     number = next(_numbers)
     agent = register.register(slug=f"agent-{number}", name=f"Agent {number}", owner=owner, actor=admin())
     credential, token = credentials.issue(agent_id=agent.pk, actor=owner)
-    for name in ("max_amount", "window_amount"):
+    for name in ("max_amount", "window_amount", "subject_amount"):
         if name in terms:
             terms[name] = Decimal(terms[name])
     mandate = mandates.save(

@@ -6,9 +6,9 @@ from approvals import subjects
 
 # What `approvals.subjects.key` says of plain ASCII, for the year that the longest window looks back.
 PLAIN = r"""
-UPDATE approvals_proposal SET subject_key = regexp_replace(
-    replace(replace(replace(translate(lower(subject_id), '01|i', 'olll'), 'rn', 'm'), 'vv', 'w'), 'cl', 'd'),
-    '[^a-z0-9]', '', 'g')
+UPDATE approvals_proposal SET subject_key = replace(replace(replace(
+    translate(regexp_replace(lower(subject_id), '[^a-z0-9|]', '', 'g'), '01|i', 'olll'),
+    'rn', 'm'), 'vv', 'w'), 'cl', 'd')
 WHERE subject_id <> '' AND subject_id ~ '^[ -~]+$' AND created_at > now() - interval '366 days'
 """
 
