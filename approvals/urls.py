@@ -21,6 +21,7 @@ from approvals.views import (
     saved_views,
     settle,
     stops,
+    what_if,
 )
 from approvals.views import print as print_view
 
@@ -78,6 +79,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/report/", incidents.incident_report, name="incident_report"),
     path("incidents/<int:incident_id>/", incidents.incident_page, name="incident"),
     path("incidents/<int:incident_id>/write/", incidents.incident_write, name="incident_write"),
+    path("agents/<slug:slug>/mandates/<str:action_type>/what-if/", what_if.what_if, name="what_if"),
     path("backtests/", backtests.backtest_list, name="backtest_list"),
     path("backtests/<int:backtest_id>/", backtests.backtest_page, name="backtest"),
     path("backtests/<int:backtest_id>/progress/", backtests.backtest_progress, name="backtest_progress"),

@@ -273,7 +273,6 @@ def test_run_begins_again_after_its_worker_was_killed(
         killed.wait(20)
         connections.close_all()  # what a kill leaves behind: the lock goes with the connection
         raise SystemExit
-        yield 0
 
     monkeypatch.setattr(backtest_report, "backtest", dying)
 
