@@ -105,6 +105,7 @@ USUAL_EMAIL = frozenset(
         Topic.ESCALATED,
         Topic.DROPPED,
         Topic.ANSWERED,
+        Topic.ROLLBACK,
         Topic.TIER,
         Topic.STOPPED,
         Topic.DISPUTE,
