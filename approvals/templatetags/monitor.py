@@ -45,6 +45,8 @@ _ENDED = {
     "agent_retired": "the agent was retired",
     "mandate_withdrawn": "the agent's mandate was taken back",
     "tier_lowered": "the agent's tier was taken back",
+    "stopped": "a stop switch was pulled",
+    "escalated": "the agent does too badly of late and this cannot be undone",
 }
 
 

@@ -60,7 +60,7 @@ class Agent:
 
 def opened(chrome: Browser, url: str, user: User, **options: Any) -> tuple[Page, list[str]]:
     page, complaints = watched(
-        signed_in(chrome, url, user, **options), meant=["status of 409", "status of 422"]
+        signed_in(chrome, url, user, **options), meant=["status of 409", "Error Code 409"]
     )
     page.goto("/monitor/")
     arrived(page, "Monitor")
@@ -214,7 +214,7 @@ def test_rows_keep_their_place_and_focus_while_others_come_and_go(chrome: Browse
     page.locator(f"#row-link-{third['id']}").focus()
     page.locator(f"#row-{done['id']}").hover()
     before = page.evaluate(PLACES)
-    the.decide(Proposal.objects.get(pk=first["id"]), Verdict.VETO)
+    the.decide(Proposal.objects.get(pk=first["id"]), Verdict.VETO, by=out.reviewer)
     agent.do(second, "withdraw", reason="")
     fourth = agent.propose({"order_id": "A-9", "amount": 9})
     Agent(out, url).propose({"order_id": "B-9", "amount": 9})
