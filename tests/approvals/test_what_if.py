@@ -68,7 +68,8 @@ def record(
     model = the.approved()
     first = Evidence.objects.get(proposal_id=model.pk)
     begin = timezone.now() - every * len(given)
-    proposals, evidence = [], []
+    proposals: list[Proposal] = []
+    evidence: list[Evidence] = []
     for number, loss in enumerate(given):
         at = begin + every * number
         row = Proposal.objects.get(pk=model.pk) if not proposals else _copy(proposals[0])
