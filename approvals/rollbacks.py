@@ -59,10 +59,10 @@ def link(compensation: Proposal, *, at: datetime) -> None:
 
     The parent is locked before the request is looked for, so that a request made at this very moment either is found
     or finds the compensation (`under_way`)."""
-    undoes = Proposal.objects.filter(
-        pk=compensation.parent_id, action_type__reversible_by=compensation.action_type_id
-    )
-    if compensation.parent_id is None or not undoes.exists():
+    if compensation.parent_id is None:
+        return
+    undone = Proposal.objects.filter(action_type__reversible_by=compensation.action_type_id)
+    if not undone.filter(pk=compensation.parent_id).exists():
         return
     parent = transitions.locked(compensation.parent_id, agent_id=compensation.agent_id)
     request = of(parent)

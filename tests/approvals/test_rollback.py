@@ -106,7 +106,7 @@ def test_a_rollback_that_was_asked_for_is_a_failure_found_later() -> None:
     ask(proposal, the.reviewer)
     finish(undo_desk, AgentCalls(undo_desk).propose(parent_id=str(proposal.pk)))
     correction = Evidence.objects.get(corrects=first)
-    assert (correction.loss, correction.verdict) == (1, "rolled_back")
+    assert correction.loss == 1 and correction.verdict == "rolled_back"
 
 
 def test_one_that_nobody_asked_for_is_none() -> None:
