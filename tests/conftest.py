@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from approvals import news
 from tests import browser
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 
 def pytest_configure() -> None:
-    """With REQUIRE_BROWSER=1 (continuous integration) the absence of a browser is an error."""
+    """With REQUIRE_BROWSER=1 (continuous integration) the absence of a browser is an error. Parallel processes share a
+    Redis whose channels know no databases, so each has a channel of its own: what one changes is no news to another."""
+    news.CHANNEL += os.environ.get("PYTEST_XDIST_WORKER", "")
     if os.environ.get("REQUIRE_BROWSER") == "1" and not browser.chromium():
         raise pytest.UsageError(
             "REQUIRE_BROWSER=1, but no Chromium was found. Install it (apt install chromium) or name it: CHROMIUM=/path"

@@ -168,7 +168,7 @@ def test_rows_account_for_both_lists(before: list[Any], after: list[Any]) -> Non
 
 
 def test_a_hostile_text_is_compared_in_bounded_time() -> None:
-    start = time.monotonic()
+    start = time.thread_time()
     spans("a b " * 30_000 + "x", "b a " * 30_000 + "y")
     spans("ab" * 60_000, "ba" * 60_000 + "c")
-    assert time.monotonic() - start < 5
+    assert time.thread_time() - start < 5

@@ -227,7 +227,7 @@ def test_a_server_that_never_ends_is_cut_off(receiver: Receiver, monkeypatch: py
     choose_notifications.send_test(person=user, way=choices.chat_way(address.pk))
     began = time.monotonic()
     assert deliver.send_due() == 0
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 60, "to its end it would take five minutes"
     assert Delivery.objects.get().error == "Mattermost could not be reached."
 
 

@@ -139,6 +139,6 @@ def test_nothing_is_dropped_and_nothing_becomes_markup(text: str) -> None:
     ids=["letters", "blanks", "spaces", "lines", "address", "words"],
 )
 def test_hostile_lengths_take_linear_time(text: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     runs(text)
-    assert time.monotonic() - started < 5
+    assert time.thread_time() - started < 5

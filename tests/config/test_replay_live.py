@@ -66,7 +66,7 @@ def log(tmp_path: Path, settings: Any) -> Path:
 
 def replay(log: Path, url: str, **options: Any) -> str:
     out = StringIO()
-    call_command("replay", str(log), url=url, reviewers=2, patience=20, stdout=out, **options)
+    call_command("replay", str(log), url=url, reviewers=2, patience=60, stdout=out, **options)
     return out.getvalue()
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import random
 import re
 import signal
 import socket
@@ -12,6 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -21,7 +23,7 @@ from config import embedded
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MEMBERS = {"postgres", "valkey", "web", "worker", "beat"}
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 def outer_environment(**changes: str) -> dict[str, str]:
@@ -64,7 +66,7 @@ class Run:
         for line in self.process.stdout:
             self._lines.put(line.rstrip("\n"))
 
-    def says(self, pattern: str, seconds: float = 60) -> str:
+    def says(self, pattern: str, seconds: float = 150) -> str:
         """The first line from here on that matches."""
         heard = []
         deadline = time.monotonic() + seconds
@@ -83,7 +85,7 @@ class Run:
         return {row["name"]: row["pid"] for row in rows}
 
     def get(self, path: str) -> int:
-        with urllib.request.urlopen(self.address + path, timeout=30) as answer:
+        with urllib.request.urlopen(self.address + path, timeout=60) as answer:
             return int(answer.status)
 
     def another(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -93,17 +95,20 @@ class Run:
             env={**self.environment, **changes},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
         )
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that the system gives nobody who asks for any port: other tests do, before ours is used."""
+    for port in random.sample(range(15_000, 30_000), 50):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("fifty ports in use")
 
 
-def remaining(pids: dict[str, int], seconds: float = 20) -> list[str]:
+def remaining(pids: dict[str, int], seconds: float = 60) -> list[str]:
     """Who is still there after at most so long; a zombie that nobody collects is not."""
     deadline = time.monotonic() + seconds
     left = list(pids)
@@ -152,7 +157,7 @@ def test_a_killed_process_is_started_again_and_no_request_is_refused(run: Run, n
     before = run.pids()
     os.kill(before[name], signal.SIGKILL)
     run.says(rf"^! {name} was ended by SIGKILL; starting it again")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while run.pids().get(name) in (None, before[name]) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert run.get("/healthz") == 200
@@ -193,8 +198,8 @@ def test_a_killed_supervisor_takes_everything_with_it_and_the_next_start_works(r
     assert again.get("/readyz") == 200
     pids = again.pids()
     again.process.send_signal(signal.SIGINT)
-    assert again.process.wait(30) == 0
-    assert remaining(pids, seconds=1) == []
+    assert again.process.wait(90) == 0
+    assert remaining(pids, seconds=5) == []
     assert not (run.var / "run" / "processes.json").exists()
 
 
@@ -203,5 +208,5 @@ def test_stopping_in_the_middle_of_a_start_leaves_nothing(var: Path) -> None:
     started.says("PostgreSQL")
     pids = started.pids()
     started.process.send_signal(signal.SIGTERM)
-    assert started.process.wait(30) == 0
-    assert remaining(pids, seconds=1) == []
+    assert started.process.wait(90) == 0
+    assert remaining(pids, seconds=5) == []

@@ -104,7 +104,7 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
     def run(position: int, one: Callable[[], Any]) -> None:
         try:
             connection.ensure_connection()
-            barrier.wait(20)
+            barrier.wait(60)
             results[position] = one()
         except Exception as error:  # noqa: BLE001 - what a thread raises is a result like another
             results[position] = error

@@ -46,14 +46,14 @@ def test_a_waiting_agent_follows_every_version_and_misses_no_lost_notice(
         monkeypatch.setattr(transitions, "_announce", lambda proposal: None)
         began = time.monotonic()
         the.decide(proposal, Verdict.REJECT)
-        agent.join(8)
+        agent.join(60)
         assert seen == [(2, "returned"), (3, "pending"), (4, "rejected")]
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 30
         assert Proposal.objects.get().version == 4
 
 
 def _until(condition: Any) -> None:
-    deadline = time.monotonic() + 8
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline, "the waiting agent was not told"
         time.sleep(0.05)

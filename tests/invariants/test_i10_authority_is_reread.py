@@ -43,10 +43,10 @@ def another_process() -> Iterator[str]:
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 100
         while True:
             try:
-                if httpx.get(f"{address}/healthz", timeout=5).status_code == 200:
+                if httpx.get(f"{address}/healthz", timeout=20).status_code == 200:
                     break
             except httpx.TransportError:
                 pass

@@ -53,6 +53,6 @@ def test_in_a_conversation_only_commands_count() -> None:
 
 @pytest.mark.parametrize("text", ["\n" * 8000, " " * 8000, "system " * 1200, "ignore all " * 800, "(" * 8000])
 def test_hostile_lengths_take_little_time(text: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     addressed(text)
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 2
