@@ -2,7 +2,7 @@
 
 A test must not be faster than its page. `press` waits until the page takes keys; whatever leads to another page stands
 inside `with leaving(page):` or is followed by `arrived(page, heading)`; what is read once is read after the page's own
-answer. `expect` tries again for fifteen seconds (tests/e2e/conftest.py), so a busy machine is slow and never wrong."""
+answer. `expect` tries again for PATIENCE seconds (tests/e2e/conftest.py), so a busy machine is slow and never wrong."""
 
 import os
 import re
@@ -42,10 +42,9 @@ WIDE: ViewportSize = {"width": 1360, "height": 900}
 NARROW: ViewportSize = {"width": 390, "height": 844}
 PICTURES = os.environ.get("COUNTERSIGN_PICTURES", "")
 """A directory for pictures of the pages that are checked, for people who want to look at them."""
-PATIENCE = 15
-"""Seconds for which a test waits for what ought to happen at once."""
-NEWS = 50
-"""Seconds for which it waits for what a stream tells: should a hint get lost, the page's slow pulse is as good."""
+PATIENCE = 45
+"""Seconds for which a test waits for what ought to happen at once: longer than a busy machine needs, and than the slow
+pulse by which a page finds out what no stream has told it."""
 REFUSALS = ("status of 409", "status of 422", "Code 409", "Code 422")
 """The browser's own notes of a refusal, for tests that mean to be refused."""
 
@@ -185,7 +184,7 @@ def heard(page: Page, person: User) -> set[str]:
     """
     marker = news.person_topic(person.pk)
     page.evaluate(_LISTEN)
-    deadline = time.monotonic() + NEWS
+    deadline = time.monotonic() + PATIENCE
     while marker not in page.evaluate("window.heard"):
         assert time.monotonic() < deadline, "the page hears nothing"
         news.people_told([person.pk])

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -11,6 +12,14 @@ from tests import browser
 from tests.live import serving
 
 expect.set_options(timeout=browser.PATIENCE * 1000)
+LONGEST = 400
+"""Seconds for one test: looking at a dozen pages with axe takes a busy machine minutes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LONGEST))
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -11,7 +11,6 @@ from accounts.models import Absence, User
 from approvals.models import Claim, Comment, Notification, Proposal
 from approvals.services.claim import claim
 from tests.browser import (
-    NEWS,
     announced,
     arrived,
     heard,
@@ -231,7 +230,7 @@ def test_a_comment_names_a_colleague_by_completion_and_arrives_on_his_page(chrom
     expect(writing).to_have_value("")
     assert list(Comment.objects.get().mentions.all()) == [the.second]
     assert Notification.objects.get().kind == "mentioned"
-    expect(his.locator(".thread__text")).to_contain_text("Please look", timeout=NEWS * 1000)
+    expect(his.locator(".thread__text")).to_contain_text("Please look")
     announced(his, "New comment by Rita Reviewer")
     assert complaints == []
 

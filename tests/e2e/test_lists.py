@@ -1,36 +1,19 @@
 """Lists in Chromium: found by keyboard and without JavaScript, live without a jump, in both themes, wide and narrow."""
 
 import re
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, expect
 
 from agents.autonomy import Tier
 from approvals.models import Proposal, SavedView, Verdict
 from approvals.services import claim, save_view, set_up
-from tests import browser
-from tests.e2e.test_reviewer_pages import NARROW, WIDE, faults, signed_in, watched
+from tests.browser import NARROW, WIDE, faults, heard, press, ready, signed_in, watched
 from tests.factories import Desk, admin, desk, policy, queue
-from tests.live import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LONG = "W" * 40
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    with serving() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def chrome(chromium: str) -> Iterator[Browser]:
-    import os
-
-    os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs in the test's own thread
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=list(browser.ARGUMENTS))
 
 
 def full(the: Desk) -> None:
@@ -68,7 +51,7 @@ def full(the: Desk) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_lists_fit_and_pass_axe(chrome: Browser, url: str, theme: str, size: dict[str, int]) -> None:
+def test_lists_fit_and_pass_axe(chrome: Browser, url: str, theme: Any, size: ViewportSize) -> None:
     the, idle = desk(), desk()
     full(the)
     page, complaints = watched(signed_in(chrome, url, the.reviewer, viewport=size, color_scheme=theme))
@@ -98,30 +81,28 @@ def test_finding_by_keyboard_alone(chrome: Browser, url: str) -> None:
     the = desk()
     for order, amount in (("ZA-1", 5), ("ZA-2", 700), ("YB-1", 900)):
         the.propose({"order_id": order, "amount": amount}, summary="Lamp broken")
-    page, complaints = watched(signed_in(chrome, url, the.reviewer, viewport=WIDE))
+    page, complaints = watched(signed_in(chrome, url, the.reviewer))
     page.goto(f"/queues/{the.queue.slug}/")
-    page.keyboard.press("/")
+    press(page, "/")
     expect(page.locator("#filter_q")).to_be_focused()
     page.keyboard.type("lamp za")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page).to_have_url(re.compile(r"\?q=lamp(\+|%20)za$"))
     expect(page.locator(".found")).to_be_focused()
     expect(page.locator(".line")).to_have_count(2)
 
-    page.locator("html:not(.is-arriving)").wait_for(state="attached")
-    page.keyboard.press("f")
+    press(page, "f")
     expect(page.locator(".finder__more")).to_have_attribute("open", "")
     page.get_by_label("Amount from").focus()
     page.keyboard.type("600")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.locator(".line")).to_have_count(1)
     expect(page).to_have_url(re.compile(r"\?q=lamp(\+|%20)za&min=600$"))
-    page.locator("html:not(.is-arriving)").wait_for(state="attached")
-    page.keyboard.press("j")
+    press(page, "j")
     expect(page.locator(".line__title:focus")).to_contain_text("ZA-2")
 
     page.get_by_role("link", name="Remove: Words lamp za").focus()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.locator(".line")).to_have_count(2)
     assert complaints == []
 
@@ -153,18 +134,19 @@ def test_finding_and_keeping_without_javascript(chrome: Browser, url: str) -> No
 def test_a_filtered_list_tells_of_news_and_moves_nothing(chrome: Browser, url: str) -> None:
     the = desk()
     shown = the.propose({"order_id": "A-1", "amount": 700})
-    page, complaints = watched(signed_in(chrome, url, the.reviewer, viewport=WIDE))
+    page, complaints = watched(signed_in(chrome, url, the.reviewer))
     page.goto("/proposals/?min=500")
+    ready(page)
+    heard(page, the.reviewer)
     place = page.locator(".line").first.bounding_box()
     the.propose({"order_id": "A-2", "amount": 5}, priority="urgent")
     claim.claim(proposal_id=shown.pk, reviewer=the.second)
-    page.evaluate("document.body.dispatchEvent(new CustomEvent('countersign:news', {bubbles: true}))")
-    expect(page.locator(f"#row-{shown.pk}")).to_contain_text("Ravi Reviewer is on it", timeout=15_000)
-    expect(page.locator("#news")).to_contain_text("1 of these is taken, handed on or decided")
-    expect(page.locator("#news")).not_to_contain_text("came in")
+    row, told = page.locator(f"#row-{shown.pk}"), page.locator("#news")
+    expect(row).to_contain_text("Ravi Reviewer is on it")
+    expect(told).to_contain_text("1 of these is taken, handed on or decided")
+    expect(told).not_to_contain_text("came in")
     the.propose({"order_id": "A-3", "amount": 900}, priority="urgent")
-    page.evaluate("document.body.dispatchEvent(new CustomEvent('countersign:news', {bubbles: true}))")
-    expect(page.locator("#news")).to_contain_text("1 more urgent or newer proposal came in", timeout=15_000)
+    expect(told).to_contain_text("1 more urgent or newer proposal came in")
     expect(page.locator(".line")).to_have_count(1)
     assert page.locator(".line").first.bounding_box() == place
     page.locator("#news a").click()

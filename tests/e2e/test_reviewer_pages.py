@@ -13,7 +13,6 @@ from approvals.services import set_up
 from approvals.services.amend import revise
 from tests.browser import (
     NARROW,
-    NEWS,
     WIDE,
     arrived,
     faults,
@@ -154,7 +153,7 @@ def test_a_queue_tells_of_news_and_moves_nothing(chrome: Browser, url: str) -> N
     the.decide(first, Verdict.APPROVE, by=the.second)
     the.propose({"order_id": "A-2", "amount": 1}, priority="urgent")
     told = page.locator("#news")
-    expect(told).to_contain_text("1 more urgent or newer proposal came in", timeout=NEWS * 1000)
+    expect(told).to_contain_text("1 more urgent or newer proposal came in")
     expect(page.locator(f"#row-{first.pk}")).to_contain_text("Approved")
     expect(page.locator(".line")).to_have_count(1)
     assert complaints == []
