@@ -25,7 +25,7 @@ from tests.browser import (
     soon,
     watched,
 )
-from tests.factories import Desk, desk
+from tests.factories import Desk, admin, desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 HOSTILE = "<b>Pay</b> now \u202etxet\u202c " + "unbroken" * 60 + "\n\n\n\n\n\n\n\nat the very end"
@@ -161,10 +161,11 @@ def test_the_pages_have_no_fault_in_any_theme_and_width(chrome: Browser, url: st
         (owner, "/incidents/"),
         (owner, f"/incidents/{made.pk}/"),
         (owner, f"/incidents/report/?proposal={rejected.pk}"),
+        (admin(), "/incidents/"),  # nobody's bar has more entries
     ]
     found = []
     for scheme, size in (("light", WIDE), ("dark", NARROW), ("dark", WIDE), ("light", NARROW)):
-        for user in (the.second, owner):
+        for user in (the.second, owner, admin()):
             context = signed_in(chrome, url, user, color_scheme=scheme, viewport=size)
             page, complaints = watched(context)
             for who, address in pages:
