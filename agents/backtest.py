@@ -187,7 +187,6 @@ class _Desk:
         self.course = Course()
         self.beside = sorted(beside, key=lambda one: one.at, reverse=True)
         self.waiting: list[tuple[datetime, int, Event]] = []
-        self.maturity = timedelta(hours=rules.thresholds.maturity_hours)
         self.latest = self.counted_at = at
         self.number = self.ids = 0
         self._begin_stage()
@@ -260,9 +259,8 @@ class _Desk:
             loss, critical = 0.0, False
             self.course.slipped += not audit
         self.ids += 1
-        at = max(action.judged_at or action.at, action.at)
-        if not (critical or loss > self.state.q0):
-            at += self.maturity
+        judged_at = max(action.judged_at or action.at, action.at)
+        at = tier_model.counts_at(self.state, loss=loss, critical=critical, audit=audit, judged_at=judged_at)
         event = Review(
             id=self.ids,
             at=at,

@@ -5,7 +5,7 @@ The caller holds the mandate's row lock (lock order: agent, mandate, proposal, s
 handful of rows by index, whatever the number of rows behind them."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -232,7 +232,7 @@ def _add(
     subject = desk.subject
     counts_at = desk.at
     if counts and not critical and float(loss) <= desk.state.q0:
-        counts_at = _matures(desk, basis, corrects, waits_until)
+        counts_at = _matures(desk, basis, corrects, waits_until, audit=bool(detail and detail.get("audit")))
     row = Evidence.objects.create(
         standing=desk.row,
         agent=subject.agent,
@@ -265,13 +265,19 @@ def _add(
 
 
 def _matures(
-    desk: Desk, basis: Evidence.Basis, corrects: Evidence | None, waits_until: datetime | None
+    desk: Desk,
+    basis: Evidence.Basis,
+    corrects: Evidence | None,
+    waits_until: datetime | None,
+    *,
+    audit: bool,
 ) -> datetime:
-    """When a small loss counts: a first judgement after the maturity delay, in which a failure may still turn up."""
+    """When a small loss counts: a first judgement before the fact after the maturity delay, in which a failure may
+    still turn up, an audit at once (`tier_model.counts_at` says why)."""
     if corrects is not None:
         return max(waits_until or desk.at, desk.at)
     if basis in (Basis.DECISION, Basis.VETO, Basis.AUDIT):
-        return desk.at + timedelta(hours=desk.state.thresholds.maturity_hours)
+        return tier_model.counts_at(desk.state, loss=0.0, critical=False, audit=audit, judged_at=desk.at)
     return desk.at
 
 

@@ -54,7 +54,7 @@ from agents.tier_judgement import (
     reviews_to_go,
     second_level,
 )
-from agents.tier_state import State, attempts_after, fold, loosens, start, step
+from agents.tier_state import State, attempts_after, counts_at, fold, loosens, start, step
 
 __all__ = [
     "CELLS",
@@ -77,6 +77,7 @@ __all__ = [
     "bar",
     "catch_band",
     "corrected_log_evidence",
+    "counts_at",
     "evidence",
     "fold",
     "hurdles",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from agents.tier_bounds import (
@@ -158,6 +158,17 @@ def loosens(old: Thresholds, new: Thresholds) -> bool:
         or new.alpha > old.alpha
         or new.critical_q0 > old.critical_q0
     )
+
+
+def counts_at(state: State, *, loss: float, critical: bool, audit: bool, judged_at: datetime) -> datetime:
+    """When a first judgement counts. Losses above q0 count at once, smaller ones when they have matured, since a
+    failure may still turn up; that only keeps a promotion back. Audits all count at once: were approvals to wait while
+    errors do not, the detector would see the errors of a busy morning in a row, without the approvals among which they
+    occurred. An agent of .99 with 1,000 actions a day would be demoted on its first day in T2, in 97 cases of 100,
+    without ever being worse than its reference."""
+    if audit or critical or loss > state.q0:
+        return judged_at
+    return judged_at + timedelta(hours=state.thresholds.maturity_hours)
 
 
 # ── The fold ──────────────────────────────────────────────────────────────────────────────────────────────────────────
