@@ -1,43 +1,22 @@
 """Calendars, absences and a queue's settings in a browser: usable without JavaScript, sound in both themes."""
 
-import os
-from collections.abc import Iterator
 from datetime import timedelta
-from functools import partial
-from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import Group
 from django.utils import timezone
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from accounts.models import Absence, Calendar, User
 from accounts.services import absences
 from accounts.services.calendars import CalendarDefinition
 from approvals.models import Queue
 from approvals.services import set_up
-from tests import browser
-from tests.e2e.test_owner_pages import NARROW, WIDE, signed_in
+from tests.browser import NARROW, WIDE, faults, signed_in, watched
 from tests.factories import admin, person, queue
-from tests.live import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-PICTURES = os.environ.get("COUNTERSIGN_PICTURES", "")
 LONG = "Abteilung für außerordentlich lange Bezeichnungen " * 2
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    with serving() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def chrome(chromium: str) -> Iterator[Browser]:
-    os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs in the test's own thread
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=list(browser.ARGUMENTS))
 
 
 def company() -> User:
@@ -79,15 +58,6 @@ def company() -> User:
     return boss
 
 
-def _note(said: list[str], message: ConsoleMessage) -> None:
-    said.append(message.text)
-
-
-def fits(page: Page) -> bool:
-    """Nothing is wider than the window."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
-
-
 def test_every_page_about_time_is_sound_in_both_themes_and_widths(chrome: Browser, url: str) -> None:
     boss = company()
     calendar = Calendar.objects.get(name="Office")
@@ -95,22 +65,18 @@ def test_every_page_about_time_is_sound_in_both_themes_and_widths(chrome: Browse
         "calendars": "/setup/calendars/", "calendar": f"/setup/calendars/{calendar.pk}/", "absence": "/absence/",
         "absences": "/absences/", "queue": "/setup/queues/full/", "queue_edit": "/setup/queues/full/edit/",
     }  # fmt: skip
+    found: dict[str, list[str]] = {}
     for theme in ("light", "dark"):
         for size in (WIDE, NARROW):
             context = signed_in(chrome, url, boss, viewport=size, color_scheme=theme, reduced_motion="reduce")
-            page = context.new_page()
-            said: list[str] = []
-            page.on("console", partial(_note, said))
+            page, complaints = watched(context)
             for name, address in addresses.items():
                 page.goto(address)
-                if PICTURES:
-                    picture = f"time-{name}-{theme}-{size['width']}.png"
-                    page.screenshot(path=Path(PICTURES) / picture, full_page=True)
-                assert fits(page), (name, size)
-                found = Axe().run(page)
-                assert not found.response["violations"], (name, theme, found.generate_report())
-            assert said == []
+                label = f"time-{name}-{theme}-{size['width']}"
+                found[label] = faults(page, label)
+            assert complaints == []
             context.close()
+    assert {label: fault for label, fault in found.items() if fault} == {}
 
 
 def test_a_calendar_a_chain_and_an_absence_are_written_down_without_javascript(
@@ -119,8 +85,7 @@ def test_a_calendar_a_chain_and_an_absence_are_written_down_without_javascript(
     boss, delegate = admin(), person("Dora Delegate")
     queue("upper")
     queue("refunds")
-    context = signed_in(chrome, url, boss, viewport=NARROW, java_script_enabled=False)
-    page = context.new_page()
+    page = signed_in(chrome, url, boss, viewport=NARROW, java_script_enabled=False).new_page()
     page.goto("/setup/calendars/")
     expect(page.get_by_role("heading", name="No calendars yet")).to_be_visible()
     page.get_by_role("link", name="Add a calendar").click()
@@ -152,4 +117,3 @@ def test_a_calendar_a_chain_and_an_absence_are_written_down_without_javascript(
     assert Absence.objects.get().delegate == delegate
     page.get_by_role("button", name="End it now").click()
     expect(page.get_by_role("heading", name="You are here")).to_be_visible()
-    context.close()
