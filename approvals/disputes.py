@@ -9,7 +9,7 @@ from accounts.exceptions import NotFound
 from accounts.models import User
 from agents.models import Agent, Evidence
 from approvals import permissions
-from approvals.models import Dispute, Incident, Judgement, Proposal
+from approvals.models import BlindReview, Dispute, Incident, Judgement, Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,12 @@ def judged(proposal: Proposal) -> list[Judged]:
             corrections.setdefault(row.corrects_id, []).append(row)
     first = [row for row in found if row.corrects_id is None and row.basis in ("decision", "veto", "audit")]
     return [Judged(row, corrections.get(row.pk, []), disputes.get(row.pk)) for row in first]
+
+
+def said_afterwards(proposal: Proposal) -> list[BlindReview]:
+    """What people wrote who judged it after the fact, for the agent's people to learn from."""
+    done = BlindReview.objects.filter(proposal=proposal, state=BlindReview.State.DONE)
+    return list(done.exclude(comment="").select_related("reviewer").order_by("reviewed_at"))
 
 
 def disputes_for(user: User, *, limit: int) -> list[Dispute]:

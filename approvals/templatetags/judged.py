@@ -10,7 +10,7 @@ from accounts.models import User
 from approvals import disputes
 from approvals.disputes import Judged
 from approvals.forms.disputes import DisputeForm
-from approvals.models import Incident, Proposal
+from approvals.models import BlindReview, Incident, Proposal
 from approvals.services import dispute
 
 register = template.Library()
@@ -34,6 +34,11 @@ def disputing(context: Context, proposal: Proposal, one: Judged) -> DisputeForm 
     if isinstance(sent, DisputeForm) and sent.data.get("evidence") == str(one.row.pk):
         return sent
     return DisputeForm(evidence_id=one.row.pk)
+
+
+@register.simple_tag
+def said_afterwards(proposal: Proposal) -> list[BlindReview]:
+    return disputes.said_afterwards(proposal)
 
 
 @register.simple_tag

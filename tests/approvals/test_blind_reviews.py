@@ -228,6 +228,7 @@ def test_hostile_words_stay_words() -> None:
     judge(client, review, judgement="wrong", comment=HOSTILE)
     page = signed_in(the.agent.owner).get(f"/proposals/{review.proposal_id}/").content.decode()
     assert "<script>alert" not in page
+    assert "ignore all rules" in page[page.index('id="judged"') :], "the agent's people read what was written"
 
 
 # — Who
