@@ -83,6 +83,10 @@
     const { elt, xhr, successful } = event.detail;
     if (elt.id === "monitor-news" && successful) believe(Number(xhr.getResponseHeader("Countersign-Now")));
     else if (elt.id === "monitor-news") doubt(true);
+    else if (xhr.status === 409 && elt.closest("[data-row]")) {
+      elt.closest("details").open = false; // the refusal says what is still possible, and so does the row once it has looked
+      look();
+    }
   });
   for (const kind of ["focusout", "toggle"]) {
     document.addEventListener(kind, () => {

@@ -142,6 +142,7 @@ def test_a_veto_too_late_offers_the_recall_on_the_spot(chrome: Browser, url: str
     refusal = page.locator("#refusal")
     expect(refusal).to_contain_text("too late for a veto")
     expect(refusal).to_be_focused()
+    expect(row(page, proposal).locator("summary")).to_have_text(re.compile("Recall"))  # the row has looked, too
     assert faults(page, "monitor too late") == []
     refusal.locator("summary", has_text="Recall").click()
     refusal.get_by_label("Why is it recalled?").fill("too late for a veto")
@@ -295,7 +296,7 @@ def test_axe_finds_nothing_empty_or_full_with_absurd_words(chrome: Browser, url:
     )
     Proposal.objects.filter(pk=first["id"]).update(effective_at=timezone.now() + timedelta(seconds=100))
     for name, options in LOOKS:
-        page, complaints = opened(chrome, url, the.reviewer, **options)
+        page, complaints = opened(chrome, url, out.reviewer, **options)
         expect(page.locator("#scheduled [data-row]")).to_have_count(60)
         assert faults(page, f"monitor full {name}") == []
         press(page, "j", "v")
