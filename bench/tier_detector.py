@@ -170,6 +170,23 @@ def good_agent(share: float, seed: int) -> list[Figure]:
     ]
 
 
+def busy_agent(share: float, seed: int) -> list[Figure]:
+    """A thousand actions a day: in its first hours in T2 no approval has matured, and the detector must not see the
+    errors alone. Within n audits the alarm comes with a probability of at most n/A (Doob)."""
+    lives, per_day = size(100, share), 1000
+    demoted, audits = 0, 0
+    for number in range(lives):
+        life = Life(Random(f"{seed}/{number}"), lambda life: 0.005, thresholds=NO_WAITING, per_day=per_day)
+        life.run(20_000, until=lambda life: life.tier == ON)
+        before = life.reviewed
+        life.run(per_day, until=lambda life: life.tier == IN)
+        demoted += life.tier == IN
+        audits += life.reviewed - before
+    bound = chance_bound(audits / lives / NO_WAITING.alarm_on, lives)
+    what = f"an agent of .995, {per_day:,} actions a day: demoted on its first day in T2, of {lives}"
+    return [Figure(what, demoted / lives, None, bound)]
+
+
 def _name(tier: str) -> str:
     return {IN: "T1", ON: "T2", OUT: "T3"}[tier]
 
@@ -199,6 +216,7 @@ CHECKS = (
             null_agent,
             *_over(sleeper, ((ON, False), (ON, True), (OUT, False), (OUT, True))),
             good_agent,
+            busy_agent,
         ],
     ),
 )

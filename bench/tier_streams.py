@@ -1,6 +1,7 @@
 """Agents, reviewers and exact sums for `bench/tier_model.py`. All of it goes through the public functions of
 `agents.tier_model`; nothing in here knows how they decide."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -128,8 +129,9 @@ class Life:
     """One key from its first action on: what a desk does with it, by the model's public answers alone.
 
     `errs` gives the error rate of the next action, `catch` how likely a reviewer sees an error or a probe. In T1 all is
-    reviewed beforehand; later the coin decides, and what runs unreviewed runs. While escalated, everything is audited,
-    and held until then if `irreversible`. Every promotion is taken at once, at the first look it is offered."""
+    reviewed beforehand, and what is approved counts when it has matured; later the coin decides, and what runs
+    unreviewed runs. While escalated, everything is audited, and held until then if `irreversible`. Every promotion is
+    taken at once, at the first look it is offered."""
 
     rng: Random
     errs: Errs
@@ -144,6 +146,7 @@ class Life:
     state: model.State = field(init=False)
     rate: float = field(init=False, default=0.0)
     _last_id: int = 0
+    _waiting: deque[model.Review] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.state = model.start(tier=IN, thresholds=self.thresholds, at=BEGAN)
@@ -173,6 +176,9 @@ class Life:
 
     def act(self) -> None:
         self.actions += 1
+        while self._waiting and self._waiting[0].at <= self.now:
+            self.state = model.step(self.state, self._waiting.popleft())
+            self._judge()
         wrong = self.rng.random() < self.errs(self)
         if self.state.tier == IN:
             self._review(wrong, audit=False)
@@ -188,21 +194,26 @@ class Life:
         seen = wrong and self.rng.random() < self.catch
         self.reviewed += 1
         limits, reviewer, period = self.thresholds, 1 + self.actions % 2, self.state.period
-        losses: list[model.Event] = [
-            model.Review(
-                id=self._id(), at=self.now, period=period, loss=float(seen), critical=False,
-                reviewer=reviewer, audit=audit,
-            )
-        ]  # fmt: skip
+        loss = float(seen)
+        counts_at = model.counts_at(self.state, loss=loss, critical=False, audit=audit, judged_at=self.now)
+        judged = model.Review(
+            id=self._id(), at=counts_at, period=period, loss=loss, critical=False, reviewer=reviewer,
+            audit=audit,
+        )  # fmt: skip
+        events: list[model.Event] = []
+        if counts_at > self.now:
+            self._waiting.append(judged)
+        else:
+            events.append(judged)
         if self.rng.random() < (limits.probe_audit if audit else limits.probe_in):
             caught = self.rng.random() < self.catch
-            losses.append(
+            events.append(
                 model.Probe(id=self._id(), at=self.now, period=period, caught=caught, reviewer=reviewer)
             )
         if not seen and self.rng.random() < limits.second:
             agreed = not (wrong and self.rng.random() < self.catch)
-            losses.append(model.Second(id=self._id(), at=self.now, period=period, agreed=agreed))
-        self.state = model.fold(self.state, losses)
+            events.append(model.Second(id=self._id(), at=self.now, period=period, agreed=agreed))
+        self.state = model.fold(self.state, events)
         self._judge()
         return seen
 
