@@ -10,7 +10,7 @@ from guardian.models import GroupObjectPermission, UserObjectPermission
 from accounts.exceptions import NotFound
 from accounts.models import User
 from agents import permissions
-from agents.models import ActionType, Agent, Credential, Evidence, Mandate, TierChange
+from agents.models import ActionType, Agent, Credential, Mandate, TierChange
 
 MANAGE = "manage_agent"
 
@@ -59,36 +59,6 @@ def credential_of(agent: Agent, credential_id: int) -> Credential:
 def without_mandate(agent: Agent) -> QuerySet[ActionType]:
     """Action types a mandate could still be given for."""
     return ActionType.objects.exclude(mandates__agent=agent).order_by("domain", "label")
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """How an agent's judged proposals of one action type came out. `wrong` are rejected or vetoed ones."""
-
-    judged: int = 0
-    approved: int = 0
-    edited: int = 0
-    wrong: int = 0
-
-
-def records(agent: Agent) -> dict[int, Record]:
-    """The record by action type's id, over all versions of the agent; one query."""
-    rows = (
-        Evidence.judgements()
-        .filter(agent=agent)
-        .values("action_type_id")
-        .annotate(
-            judged=Count("pk"),
-            approved=Count("pk", filter=Q(verdict="approve")),
-            edited=Count("pk", filter=Q(verdict="edit")),
-        )
-    )
-    return {
-        row["action_type_id"]: Record(
-            row["judged"], row["approved"], row["edited"], row["judged"] - row["approved"] - row["edited"]
-        )
-        for row in rows
-    }
 
 
 def tier_changes(agent: Agent, limit: int = 20) -> list[TierChange]:

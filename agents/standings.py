@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, Min, OuterRef, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -151,9 +151,16 @@ def reassess(mandate: Mandate) -> None:
     )
 
 
-def waiting(row: Standing) -> int:
-    """How many judgements were made and do not count yet: their maturity delay runs."""
-    return 0 if row.folded_until is None else _uncounted(row, row.folded_until).count()
+def waiting(rows: Iterable[Standing], now: datetime) -> dict[int, int]:
+    """How many judgements of each standing were made and do not count yet: their maturity delay runs. One query."""
+    found = (
+        Evidence.objects.filter(standing__in=list(rows), counts=True, counts_at__gt=now)
+        .exclude(_overtaken())
+        .order_by()
+        .values_list("standing_id")
+        .annotate(number=Count("pk"))
+    )
+    return {pk: number for pk, number in found if pk is not None}
 
 
 def _uncounted(row: Standing, at: datetime) -> QuerySet[Evidence]:

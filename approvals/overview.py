@@ -28,7 +28,6 @@ from accounts.models import User
 from agents import selectors as agent_selectors
 from agents.autonomy import LADDER, Tier, rank
 from agents.models import Agent, Mandate
-from agents.selectors import Record
 from approvals import permissions, states
 from approvals.models import Policy, PolicyVersion, Proposal, Queue
 from approvals.states import State
@@ -113,10 +112,9 @@ def agent_lines(agents: list[Agent]) -> list[AgentLine]:
 
 @dataclass(frozen=True, slots=True)
 class MandateLine:
-    """One mandate with its window's use and the record so far; `left_…` is None where there is no limit."""
+    """One mandate with its window's use; `left_…` is None where there is no limit."""
 
     mandate: Mandate
-    record: Record
     used_count: int
     used_amount: Decimal
     left_count: int | None
@@ -124,7 +122,7 @@ class MandateLine:
 
 
 def mandate_lines(agent: Agent) -> list[MandateLine]:
-    """Two queries, whatever the number of mandates."""
+    """One query, whatever the number of mandates."""
     start = ExpressionWrapper(
         Now() - OuterRef("window_hours") * Value(timedelta(hours=1)), output_field=DateTimeField()
     )
@@ -148,7 +146,6 @@ def mandate_lines(agent: Agent) -> list[MandateLine]:
         )
         .order_by("-active", "action_type__label")
     )
-    records = agent_selectors.records(agent)
     lines = []
     for mandate in mandates:
         count = getattr(mandate, "used_count", None) or 0
@@ -156,7 +153,6 @@ def mandate_lines(agent: Agent) -> list[MandateLine]:
         lines.append(
             MandateLine(
                 mandate,
-                records.get(mandate.action_type_id, Record()),
                 count,
                 amount,
                 None if mandate.window_count is None else max(0, mandate.window_count - count),

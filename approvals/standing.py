@@ -51,6 +51,7 @@ class Outlook:
     promotion: Promotion | None = None
     stop: Stop | None = None
     obstacle: str = ""
+    waiting: int = 0
 
     @property
     def evidence(self) -> Hurdle | None:
@@ -89,27 +90,30 @@ class Outlook:
 
 
 def outlooks(agent: Agent, mandates: Iterable[Mandate]) -> dict[int, Outlook]:
-    """Every mandate's outlook by its id; four queries, however many there are."""
+    """Every mandate's outlook by its id; five queries, however many there are."""
     mandates = list(mandates)
     label = standings.evidence_label(agent, agent.version)
     rows = {
         (row.action_type_id, row.risk): row
         for row in Standing.objects.filter(agent=agent, agent_version=label)
     }
-    waiting = {
+    unanswered = {
         one.mandate_id: one
         for one in Promotion.objects.filter(mandate__agent=agent, state=Promotion.State.OPEN)
     }
     pulled = list(stops.live())
+    waiting = standings.waiting(rows.values(), timezone.now())
     found = {}
     for mandate in mandates:
         mandate.agent = agent
+        row = rows.get((mandate.action_type_id, mandate.action_type.risk))
         found[mandate.pk] = outlook(
             mandate,
-            standing=rows.get((mandate.action_type_id, mandate.action_type.risk)),
+            standing=row,
             version=label,
-            promotion=waiting.get(mandate.pk),
+            promotion=unanswered.get(mandate.pk),
             stop=stops.first_over(pulled, agent_id=agent.pk, action_type_id=mandate.action_type_id),
+            waiting=waiting.get(row.pk, 0) if row else 0,
         )
     return found
 
@@ -121,6 +125,7 @@ def outlook(
     version: str,
     promotion: Promotion | None = None,
     stop: Stop | None = None,
+    waiting: int = 0,
 ) -> Outlook:
     """One mandate's; `mandate.agent` and `mandate.action_type` are loaded."""
     now = timezone.now()
@@ -135,7 +140,9 @@ def outlook(
     )
     blocked = promote.obstacle(mandate, target) if target else ""
     kind, step = _next(mandate, state, target, found, promotion, stop, blocked, now)
-    return Outlook(mandate, version, standing, state, target, found, kind, step, promotion, stop, blocked)
+    return Outlook(
+        mandate, version, standing, state, target, found, kind, step, promotion, stop, blocked, waiting
+    )
 
 
 def state_of(mandate: Mandate, standing: Standing | None) -> State:
@@ -301,7 +308,7 @@ def page(mandate: Mandate, *, version: str = "") -> MandatePage:
         staircase_words=plots.staircase_words(state, found.target),
         versions=_versions(rows, mandate, label),
         is_current=is_current,
-        waiting=standings.waiting(standing) if standing else 0,
+        waiting=sum(standings.waiting([standing], timezone.now()).values()) if standing else 0,
         history=_history(mandate),
         asked=_asked(mandate),
         second_level=tier_model.second_level(state),
