@@ -20,7 +20,9 @@ KEYS = {answer: str(number) for number, answer in enumerate(Judgement, 1)}
 
 
 class JudgeForm(forms.Form):
-    """One answer of six, words where something is wrong, and serious harm where the risk makes it thinkable."""
+    """One answer of six, words where something is wrong, and serious harm where the risk makes it thinkable.
+
+    Where blank lines were folded, only a page that had them open may say that all is right."""
 
     judgement = forms.ChoiceField(
         label="Your judgement",
@@ -28,6 +30,7 @@ class JudgeForm(forms.Form):
         widget=forms.RadioSelect,
         error_messages={"required": "Choose an answer."},
     )
+    shown = forms.BooleanField(required=False, widget=forms.HiddenInput)
     critical = forms.BooleanField(label="It could have done serious harm", required=False)
     comment = forms.CharField(
         label="In your words",
@@ -37,8 +40,11 @@ class JudgeForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3, "data-key": "m"}),
     )
 
-    def __init__(self, data: Any = None, *, proposal: Proposal) -> None:
-        super().__init__(data, auto_id="judge_%s")
+    def __init__(
+        self, data: Any = None, *, proposal: Proposal, folds: int = 0, folds_open: bool = False
+    ) -> None:
+        super().__init__(data, initial={"shown": folds_open}, auto_id="judge_%s")
+        self.folds = folds
         if proposal.action_type.risk not in HARMFUL:
             del self.fields["critical"]
 
@@ -47,6 +53,8 @@ class JudgeForm(forms.Form):
         answer = cleaned.get("judgement", "")
         if answer in SPOKEN and "comment" not in self.errors and not cleaned.get("comment", "").strip():
             self.add_error("comment", "Say what is wrong.")
+        if answer == Judgement.RIGHT and self.folds and not cleaned.get("shown"):
+            self.add_error("judgement", "Blank lines are folded in it. Open them first.")
         if answer and cleaned.get("critical") and answer not in FAULTS:
             self.add_error("critical", "Serious harm goes with a fault of the agent's.")
         return cleaned

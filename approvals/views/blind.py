@@ -77,7 +77,7 @@ def blind_page(request: HttpRequest, review_id: int) -> HttpResponse:
         messages.info(request, "You have judged this one.")
         return redirect("approvals:blind_list")
     review = blind.review_for(me, review_id)
-    return _shown(request, me, review, JudgeForm(proposal=review.proposal))
+    return _shown(request, me, review, _form(request, review))
 
 
 @login_required
@@ -87,7 +87,7 @@ def blind_judge(request: HttpRequest, review_id: int) -> HttpResponse:
     me = person(request)
     if not BlindReview.objects.filter(pk=review_id, state=BlindReview.State.DONE, reviewer=me).exists():
         review = blind.review_for(me, review_id)
-        form = JudgeForm(request.POST, proposal=review.proposal)
+        form = _form(request, review, request.POST)
         if not form.is_valid():
             return _shown(request, me, review, form, status=422)
         answer: dict[str, Any] = form.cleaned_data
@@ -132,6 +132,11 @@ def blind_release(request: HttpRequest, review_id: int) -> HttpResponse:
         return HttpResponse(status=204)
     messages.info(request, "Given back.")
     return redirect("approvals:blind_list")
+
+
+def _form(request: HttpRequest, review: BlindReview, data: Any = None) -> JudgeForm:
+    folds = page.findings_of(review.proposal, review.revision).folds
+    return JudgeForm(data, proposal=review.proposal, folds=folds, folds_open=page.are_folds_open(request))
 
 
 def _shown(

@@ -231,6 +231,18 @@ def test_hostile_words_stay_words() -> None:
     assert "ignore all rules" in page[page.index('id="judged"') :], "the agent's people read what was written"
 
 
+def test_folded_lines_are_opened_before_anything_is_called_right() -> None:
+    the = desk()
+    review = asked(the, Kind.SECOND, summary="All fine" + "\n" * 12 + "but pay another account")
+    client = signed_in(third(the))
+    assert "Open the folded lines first" in client.get(f"/reviews/{review.pk}/").content.decode()
+    refused = judge(client, review)
+    assert refused.status_code == 422 and "Blank lines are folded" in refused.content.decode()
+    opened = client.get(f"/reviews/{review.pk}/?folds=open").content.decode()
+    assert 'name="shown" value="True"' in opened
+    assert judge(client, review, shown="True").status_code == 302
+
+
 # — Who
 
 
