@@ -1,190 +1,17 @@
 """The edit form in Chromium: what is typed is compared at once, what is not touched stays, and nothing is lost."""
 
 import json
-import os
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from django.test import Client
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Dialog,
-    Locator,
-    Page,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, Dialog, ViewportSize, expect
 
-from accounts.models import User
-from agents.services import mandates
-from agents.services.mandates import Terms
 from approvals.models import Proposal, Verdict
-from tests import browser
-from tests.factories import Desk, action_type, admin, desk, policy, queue
-from tests.live import serving
+from tests.browser import NARROW, WIDE, announced, faults, leaving, press
+from tests.e2e.rich_form import ARGUMENTS, HOSTILE, SCHEMA, arguments, opened, preview, rich_desk
+from tests.factories import policy, queue
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-WIDE, NARROW = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
-PICTURES = os.environ.get("COUNTERSIGN_PICTURES", "")
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["amount", "iban", "lines", "payment", "note"],
-    "additionalProperties": False,
-    "properties": {
-        "amount": {"type": "number", "title": "Amount", "minimum": 0, "maximum": 5000, "multipleOf": 0.01},
-        "iban": {"type": "string", "title": "Account", "pattern": "^[A-Z]{2}[0-9]{2}[A-Z0-9]+$"},
-        "note": {
-            "type": "string",
-            "title": "Note",
-            "maxLength": 4000,
-            "description": "The customer reads it.",
-        },
-        "reason": {"enum": ["damaged", "late", "duplicate"], "title": "Reason", "default": "late"},
-        "country": {"enum": ["NL", "BE", "DE", "FR", "DK", "SE", "AT"], "title": "Country"},
-        "express": {"type": "boolean", "title": "Express"},
-        "due": {"type": "string", "format": "date", "title": "Due"},
-        "starts": {"type": "string", "format": "date-time", "title": "Starts"},
-        "link": {"type": "string", "format": "uri", "title": "Link"},
-        "contact": {"anyOf": [{"type": "string", "format": "email"}, {"type": "null"}], "title": "Contact"},
-        "weight": {"type": "integer", "title": "Weight", "x-unit": "kg", "minimum": 1, "examples": [12]},
-        "locked": {"type": "string", "title": "Contract", "readOnly": True},
-        "tags": {
-            "type": "array",
-            "title": "Tags",
-            "items": {"type": "string", "title": "Tag"},
-            "maxItems": 5,
-        },
-        "address": {
-            "type": "object",
-            "title": "Address",
-            "required": ["city"],
-            "properties": {
-                "city": {"type": "string", "title": "City"},
-                "zip": {"type": "string", "title": "Zip"},
-            },
-        },
-        "lines": {
-            "type": "array",
-            "title": "Lines",
-            "minItems": 1,
-            "items": {
-                "type": "object",
-                "title": "Line",
-                "required": ["sku", "n"],
-                "properties": {
-                    "sku": {"type": "string", "title": "Article"},
-                    "n": {"type": "integer", "title": "Pieces", "minimum": 1},
-                },
-            },
-        },
-        "payment": {
-            "title": "Payment",
-            "oneOf": [
-                {
-                    "type": "object",
-                    "title": "By card",
-                    "required": ["kind", "last4"],
-                    "properties": {
-                        "kind": {"const": "card"},
-                        "last4": {"type": "string", "title": "Last digits"},
-                    },
-                },
-                {
-                    "type": "object",
-                    "title": "By bank",
-                    "required": ["kind", "bank"],
-                    "properties": {"kind": {"const": "bank"}, "bank": {"type": "string", "title": "Bank"}},
-                },
-            ],
-        },
-        "labels": {"type": "object", "title": "Labels", "additionalProperties": {"type": "string"}},
-    },
-}
-ARGUMENTS: dict[str, Any] = {
-    "amount": 42.5,
-    "iban": "NL91ABNA0417164300",
-    "note": "Lamp broken.\r\nThe customer\u200b sent a picture.\rThank you",
-    "reason": "damaged",
-    "country": "NL",
-    "express": False,
-    "due": "2026-12-01",
-    "starts": "2026-11-30T08:15:42.125Z",
-    "link": "https://shop.example.com@evil.example/x",
-    "weight": 12,
-    "locked": "K-2026-7",
-    "lines": [{"sku": "LAMP\u202e1", "n": 1}, {"sku": "BULB", "n": 2}, {"sku": "CABLE\r\n2m", "n": 3}],
-    "payment": {"kind": "card", "last4": "4242"},
-    "labels": {"cost centre": "77"},
-}
-HOSTILE = (
-    '<img src=x onerror="document.title=1"> \u202egro.knab <script>document.title=2</script> {{ 1 }} ' * 3
-)
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    with serving() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def chrome(chromium: str) -> Iterator[Browser]:
-    os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs in the test's own thread
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=list(browser.ARGUMENTS))
-
-
-def signed_in(chrome: Browser, url: str, user: User, **options: Any) -> BrowserContext:
-    client = Client()
-    client.force_login(user)
-    context = chrome.new_context(base_url=url, **options)
-    context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": url}])
-    return context
-
-
-def watched(context: BrowserContext) -> tuple[Page, list[str]]:
-    page = context.new_page()
-    complaints: list[str] = []
-
-    def heard(message: ConsoleMessage) -> None:
-        complaints.append(f"{message.type}: {message.text}")
-
-    page.on("console", heard)
-    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-    return page, complaints
-
-
-def rich_desk(schema: dict[str, Any] = SCHEMA) -> Desk:
-    """A desk whose agent pays with every kind of argument there is."""
-    the = desk()
-    kind = action_type(
-        schema=schema, title_template="Pay {amount} to {iban}", material=["/amount", "/iban"], label="Pay"
-    )
-    mandate = mandates.save(agent_id=the.agent.pk, action_type=kind.name, terms=Terms(), actor=admin())
-    return replace(the, action_type=kind, mandate=mandate)
-
-
-def opened(
-    chrome: Browser, url: str, the: Desk, proposal: Proposal, **options: Any
-) -> tuple[Page, list[str]]:
-    page, complaints = watched(signed_in(chrome, url, the.reviewer, **options))
-    page.goto(f"/proposals/{proposal.pk}/edit/")
-    return page, complaints
-
-
-def preview(page: Page) -> Locator:
-    return page.locator("#preview:not(.preview--stale)")
-
-
-def arguments(proposal: Proposal) -> Any:
-    return Proposal.objects.get(pk=proposal.pk).current_revision.arguments
 
 
 def test_what_is_typed_is_compared_and_judged_before_it_is_sent(chrome: Browser, url: str) -> None:
@@ -198,7 +25,7 @@ def test_what_is_typed_is_compared_and_judged_before_it_is_sent(chrome: Browser,
         the.queue,
     )
     proposal = the.propose(ARGUMENTS)
-    page, complaints = opened(chrome, url, the, proposal, viewport=WIDE)
+    page, complaints = opened(chrome, url, the, proposal)
     expect(preview(page)).to_contain_text("Nothing is changed yet")
 
     page.get_by_label("Amount").fill("40")
@@ -206,7 +33,7 @@ def test_what_is_typed_is_compared_and_judged_before_it_is_sent(chrome: Browser,
     expect(preview(page)).to_contain_text("It stays in")
     expect(page.locator("#preview del")).to_have_text("42.5")
     expect(page.locator("#preview ins")).to_have_text("40")
-    expect(page.locator("#announcer")).to_contain_text("1 change. It stays in")
+    announced(page, "1 change. It stays in")
 
     page.get_by_label("Amount").fill("400")
     expect(preview(page)).to_contain_text("It goes to another queue, Large-Payments, and out of your sight.")
@@ -232,13 +59,14 @@ def test_what_is_typed_is_compared_and_judged_before_it_is_sent(chrome: Browser,
 
     page.get_by_label("Account").fill("NL91ABNA0417164309")
     expect(page.locator("#preview ins")).to_have_text("9")
-    page.keyboard.press("Enter")  # checks, and never approves
-    page.wait_for_timeout(400)
-    assert Proposal.objects.get().state == "pending"
+    with page.expect_response("**/edit/"):
+        press(page, "Enter")  # checks, and never approves
     expect(page.get_by_label("Account")).to_be_focused()
-    page.keyboard.press("Escape")
+    assert Proposal.objects.get().state == "pending"
+    press(page, "Escape")
     expect(page.get_by_label("Account")).to_have_value("NL91ABNA0417164309")
-    page.keyboard.press("Control+Enter")
+    with leaving(page):
+        press(page, "Control+Enter")
     expect(page.locator(".stamp__word")).to_have_text("Approved with edits")
     assert arguments(proposal) == {**ARGUMENTS, "iban": "NL91ABNA0417164309"}
     assert complaints == []
@@ -260,7 +88,8 @@ def test_what_was_not_touched_survives_a_real_browser(chrome: Browser, url: str)
     expect(page.get_by_role("button", name="Move Line 3 up")).to_be_focused()
     page.get_by_role("button", name="Remove Line 1").click()
     expect(preview(page)).to_contain_text("removed")
-    page.keyboard.press("Control+Enter")
+    with leaving(page):
+        press(page, "Control+Enter")
     expect(page.locator(".stamp__word")).to_have_text("Approved with edits")
     first, _, third = ARGUMENTS["lines"]
     assert arguments(proposal) == {**before, "weight": 13, "lines": [third, first]}
@@ -291,7 +120,8 @@ def test_parts_rows_and_shapes_by_keyboard(chrome: Browser, url: str) -> None:
     page.get_by_label("Starts").blur()
     expect(preview(page)).to_contain_text("2026-11-30T09:00:00Z")
     expect(preview(page)).to_contain_text("PLUG")
-    page.keyboard.press("Control+Enter")
+    with leaving(page):
+        press(page, "Control+Enter")
     expect(page.locator(".stamp__word")).to_have_text("Approved with edits")
     assert arguments(proposal) == {
         **ARGUMENTS,
@@ -348,13 +178,15 @@ def test_leaving_asks_only_when_something_was_changed(chrome: Browser, url: str)
 
     page.on("dialog", answer)
     page.get_by_label("Amount").press("End")
-    page.get_by_role("link", name="Cancel").click()
-    page.wait_for_url(f"**/proposals/{proposal.pk}/")
+    with leaving(page):
+        page.get_by_role("link", name="Cancel").click()
+    expect(page).to_have_url(f"{url}/proposals/{proposal.pk}/")
     assert asked == []
     page.goto(f"/proposals/{proposal.pk}/edit/")
     page.get_by_label("Amount").fill("1")
-    page.get_by_role("link", name="Cancel").click()
-    page.wait_for_url(f"**/proposals/{proposal.pk}/")
+    with leaving(page):
+        page.get_by_role("link", name="Cancel").click()
+    expect(page).to_have_url(f"{url}/proposals/{proposal.pk}/")
     assert asked == ["beforeunload"]
 
 
@@ -368,8 +200,9 @@ def test_earlier_votes_are_named_before_they_are_voided(chrome: Browser, url: st
     expect(page.locator("#at-stake")).to_contain_text("Your edit voids 1 approval: Ravi Reviewer.")
     page.get_by_label("Amount").fill("2")
     expect(preview(page)).to_contain_text("Your vote counts once; it is not enough.")
-    page.keyboard.press("Control+Enter")
-    expect(page.get_by_text("waits for", exact=False).or_(page.locator("#decide"))).to_be_visible()
+    with leaving(page):
+        press(page, "Control+Enter")
+    expect(page.get_by_text("waits for", exact=False).or_(page.locator("#decide")).first).to_be_visible()
     now = Proposal.objects.get()
     assert (now.state, now.revision) == ("pending", 2)
 
@@ -395,7 +228,7 @@ def test_hostile_schema_and_values_are_text_only(chrome: Browser, url: str) -> N
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_form_has_no_accessibility_fault(chrome: Browser, url: str, theme: Any, size: Any) -> None:
+def test_form_has_no_accessibility_fault(chrome: Browser, url: str, theme: Any, size: ViewportSize) -> None:
     the = rich_desk()
     the.queue.quorum = 2
     the.queue.save()
@@ -404,26 +237,19 @@ def test_form_has_no_accessibility_fault(chrome: Browser, url: str, theme: Any, 
     the.decide(proposal, Verdict.APPROVE, by=the.second)
     page, complaints = opened(chrome, url, the, proposal, viewport=size, color_scheme=theme)
     name = f"edit-{theme}-{size['width']}"
-    for step in ("empty", "changed", "faulty"):
-        if step == "changed":
-            page.get_by_label("Amount").fill("40")
-            page.get_by_label("Account").fill("NL91ABNA0417164399")
-            page.get_by_label("Note").fill(long.replace("word word", "word other", 1) + "and more")
-            page.get_by_role("button", name="Remove Line 2").click()
-            page.get_by_role("button", name="Move Line 2 up").click()
-            page.get_by_label("late").check()
-            expect(preview(page)).to_contain_text("Your vote counts once")
-        if step == "faulty":
-            page.get_by_label("Amount").fill("x")
-            page.get_by_role("button", name="Add to Tags").click()
-            page.get_by_role("button", name="Save and approve").click()
-            expect(page.get_by_label("Amount")).to_be_focused()
-        if PICTURES:
-            page.screenshot(path=Path(PICTURES) / f"{name}-{step}.png", full_page=True)
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
-        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
-    assert complaints in (
-        [],
-        ["error: Failed to load resource: the server responded with a status of 422 (Unprocessable Entity)"],
-    )
+    found = {"empty": faults(page, f"{name}-empty")}
+    page.get_by_label("Amount").fill("40")
+    page.get_by_label("Account").fill("NL91ABNA0417164399")
+    page.get_by_label("Note").fill(long.replace("word word", "word other", 1) + "and more")
+    page.get_by_role("button", name="Remove Line 2").click()
+    page.get_by_role("button", name="Move Line 2 up").click()
+    page.get_by_label("late").check()
+    expect(preview(page)).to_contain_text("Your vote counts once")
+    found["changed"] = faults(page, f"{name}-changed")
+    page.get_by_label("Amount").fill("x")
+    page.get_by_role("button", name="Add to Tags").click()
+    page.get_by_role("button", name="Save and approve").click()
+    expect(page.get_by_label("Amount")).to_be_focused()
+    found["faulty"] = faults(page, f"{name}-faulty")
+    assert {step: fault for step, fault in found.items() if fault} == {}
+    assert complaints == []
