@@ -77,7 +77,9 @@ class RegisterForm(AgentForm):
 class MandateForm(forms.Form):
     """Tier, ceiling and limits. Who may raise the ceiling is asked for in the use case; others are not offered more."""
 
-    tier = forms.ChoiceField(choices=Tier.choices, help_text="How it works now.")
+    tier = forms.ChoiceField(
+        help_text="How it works now. You can lower it here; a tier above in the loop is earned by evidence."
+    )
     ceiling = forms.ChoiceField(help_text="The highest tier it may earn. Only admins can raise it.")
     max_amount = forms.DecimalField(
         required=False, min_value=Decimal(0), max_digits=18, decimal_places=2, label="Most per action"
@@ -117,6 +119,10 @@ class MandateForm(forms.Form):
         highest = Tier.OUT_OF_THE_LOOP if by.is_superuser else Tier(terms.ceiling)
         ceiling = self.fields["ceiling"]
         assert isinstance(ceiling, forms.ChoiceField)
+        tiers = self.fields["tier"]
+        assert isinstance(tiers, forms.ChoiceField)
+        most = max(rank(terms.tier), rank(Tier.IN_THE_LOOP))
+        tiers.choices = [(tier.value, tier.label) for tier in LADDER if rank(tier) <= most]
         ceiling.choices = [(tier.value, tier.label) for tier in LADDER if rank(tier) <= rank(highest)]
         if mandate is None:
             action_type = forms.ModelChoiceField(
