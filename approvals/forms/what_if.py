@@ -36,7 +36,7 @@ class EvidenceForm(forms.Form):
 
     def __init__(self, data: Any = None, *, mandate: Mandate) -> None:
         in_force = standings.thresholds_of(mandate, mandate.action_type)
-        ceiling = mandate.ceiling if mandate.ceiling in TIERS else TIERS[0]
+        ceiling = mandate.ceiling if mandate.ceiling in TIERS[1:] else TIERS[-1]
         initial = {name: f"{getattr(in_force, name):g}" for name in _NAMES}
         super().__init__(data, initial={**initial, "ceiling": ceiling}, auto_id="id_evidence_%s")
         self.mandate = mandate

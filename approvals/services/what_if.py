@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from agents import standings, tier_model, what_if
-from agents.autonomy import Tier
+from agents.autonomy import Tier, rank
 from agents.backtest import TIERS, Action, Beside, Rules
 from agents.backtest_report import CRITICAL_RISKS
 from agents.models import AgentVersion, Evidence, Mandate
@@ -71,12 +71,20 @@ def ask(mandate: Mandate, asked: Asked) -> Answer | None:
     return Answer(
         now,
         then,
-        what_if.sentences(now, then),
+        [*what_if.sentences(now, then), *_bounds(mandate, asked)],
         len(actions),
         actions[0].at,
         is_cut,
         list(Proposal.objects.filter(pk__in=then.course.references).order_by("-id")[:10]),
     )
+
+
+def _bounds(mandate: Mandate, asked: Asked) -> list[str]:
+    """That the ceiling in force, and not the evidence, is what keeps the agent where it is."""
+    if rank(asked.ceiling) <= rank(mandate.ceiling):
+        return []
+    label = Tier(mandate.ceiling).label.lower()
+    return [f"The ceiling in force is {label}: as the mandate is now, no evidence leads beyond it."]
 
 
 # ── The record ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -91,8 +91,7 @@ def _rows(found: Backtest) -> list[dict[str, Any]]:
             "on": _reached(key["reached"][ON], seeds),
             "out": _reached(key["reached"][OUT], seeds),
             "figures": {
-                name: _figure(key[name])
-                for name in ("reviews", "audits", "probes", "unreviewed", "ran_wrong")
+                name: _parts(key[name]) for name in ("reviews", "audits", "probes", "unreviewed", "ran_wrong")
             },
             "changes": [
                 {**change, "before": Tier(change["before"]).label, "after": Tier(change["after"]).label}
@@ -113,8 +112,12 @@ def _reached(found: dict[str, Any], seeds: int) -> str:
 
 def _figure(spread: dict[str, float]) -> str:
     """A mean with its range, where there is one."""
+    mean, around = _parts(spread)
+    return f"{mean} ({around})" if around else mean
+
+
+def _parts(spread: dict[str, float]) -> tuple[str, str]:
     mean = spread["mean"]
     shown = f"{mean:,.0f}" if mean >= 10 or mean == int(mean) else f"{mean:.1f}"
-    if spread["low"] == spread["high"]:
-        return shown
-    return f"{shown} ({spread['low']:,.0f}–{spread['high']:,.0f})"
+    same = spread["low"] == spread["high"]
+    return shown, "" if same else f"{spread['low']:,.0f}–{spread['high']:,.0f}"

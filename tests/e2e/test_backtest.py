@@ -58,7 +58,7 @@ def test_upload_shows_progress_and_comes_to_its_result_by_itself(chrome: Browser
     expect(bar).to_have_attribute("value", "50")
     backtest.run_waiting()
     expect(page.get_by_role("heading", name="What it would have earned")).to_be_visible()
-    expect(page.locator("tbody tr").first).to_contain_text("On the loop")
+    expect(page.locator("tbody tr").first).to_contain_text("on the loop")
     page.get_by_text("refund-bot").nth(1).click()
     expect(page.locator(".plot__svg").first).to_be_visible()
     assert complaints == []
