@@ -9,7 +9,7 @@
   const MOST = 60;
 
   const monitor = () => document.getElementById("monitor");
-  const pulse = () => document.getElementById("monitor-news");
+  const pulse = () => document.getElementById("monitor-pulse");
   const opened = performance.getEntriesByType("navigation")[0];
   let offset = Number(monitor()?.dataset.now || 0) - (performance.timeOrigin + (opened?.responseStart || 0));
   let last = Date.now();
@@ -67,7 +67,7 @@
   const isFree = (list) => !list.matches(":hover") && !isBusy(list);
 
   document.addEventListener("htmx:configRequest", (event) => {
-    if (event.detail.elt.id !== "monitor-news") return;
+    if (event.detail.elt.id !== "monitor-pulse") return;
     const ran = document.getElementById("ran");
     event.detail.parameters.free = ran && isFree(ran) ? "1" : "0";
     if (skipped) event.detail.parameters.told = "";
@@ -81,8 +81,8 @@
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, xhr, successful } = event.detail;
-    if (elt.id === "monitor-news" && successful) believe(Number(xhr.getResponseHeader("Countersign-Now")));
-    else if (elt.id === "monitor-news") doubt(true);
+    if (elt.id === "monitor-pulse" && successful) believe(Number(xhr.getResponseHeader("Countersign-Now")));
+    else if (elt.id === "monitor-pulse") doubt(true);
     else if (xhr.status === 409 && elt.closest("[data-row]")) {
       elt.closest("details").open = false; // the refusal says what is still possible, and so does the row once it has looked
       look();
