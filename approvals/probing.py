@@ -18,9 +18,9 @@ from approvals.notifications import Topic
 from approvals.probe_records import Own
 from approvals.states import State
 from audit import recording
-from audit.events import Actor, Kind, Target, system
+from audit.events import Actor, Kind, Target
 
-SYSTEM: Actor = system(probe_records.PLANTER)
+SYSTEM = Actor("system", probe_records.PLANTER, "Countersign")
 MEAN_MINUTES = 45
 LEAST_SECONDS = 15
 _random = secrets.SystemRandom()

@@ -130,6 +130,8 @@ def phrase(kind: str, content: dict[str, Any] | None = None) -> str:
         return "asked, and its tier let it pass"  # an agent approves nothing (I9), so it must not read so
     told = _GIVEN_AND_TAKEN.get(kind)
     detail = content.get("detail") or {}
+    if detail.get("reason") == "probe" and content.get("actor", {}).get("kind") == "system":
+        return "closed it, for it was a probe"
     if told:
         for name, words in told.items():
             if isinstance(detail.get(name), bool):
