@@ -158,7 +158,7 @@ def _sums(documents: list[Any], found: set[Decimal]) -> Iterator[Relation]:
                 rows = [row for row in lines if isinstance(row, dict)] if isinstance(lines, list) else []
                 names = sorted({name for row in rows for name in row if _MONEY_KEY.search(name.lower())})
                 for name in names:
-                    parts = [amount for row in rows if (amount := _decimal(row.get(name))) is not None]
+                    parts = [amount for row in rows if (amount := _decimal(row.get(name)))]
                     whole = sum(parts, Decimal(0)).normalize()
                     if len(parts) > 1 and whole in found:
                         yield whole, [(part, 1) for part in parts]

@@ -59,6 +59,7 @@ class Life:
     def __init__(self, cast: Cast, rows: Rows, rng: random.Random) -> None:
         self.cast, self.rows, self.rng = cast, rows, rng
         self.signer = keys.active()
+        self.truths: dict[str, str] = {}
 
     def submit(self, agent: str, action_type: str, case: Case, at: datetime) -> Proposal:
         """What `submit` writes: proposal, revision 1, event; for an earned tier also decision and grant."""
@@ -86,6 +87,10 @@ class Life:
             limits = standings.thresholds_of(self.cast.mandates[agent, action_type], kind)
             rate = limits.early_out if route.tier == Tier.OUT_OF_THE_LOOP else limits.early_on
             proposal.sample_probability, proposal.sampled = rate, self.rng.random() < rate
+        elif route.state == State.PENDING:
+            rate = standings.thresholds_of(self.cast.mandates[agent, action_type], kind).second
+            proposal.sample_probability, proposal.sampled = rate, self.rng.random() < rate
+        self.truths[str(proposal.pk)] = case.truth
         proposal.expires_at = at + timedelta(days=2)
         if queue is not None:
             deadlines.enter(proposal, queue, at=at)

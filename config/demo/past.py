@@ -10,7 +10,8 @@ from psycopg.types.json import Jsonb
 
 from approvals.states import State
 from audit.models import AuditEvent
-from config.demo import clock
+from config.demo import afterwards, clock
+from config.demo.afterwards import Afterwards
 from config.demo.cast import Cast
 from config.demo.company import next_case
 from config.demo.life import Life, Rows
@@ -21,9 +22,15 @@ SEED = "Lindgren & Hale"
 
 def write(*, now: datetime, decided: int, waiting: int) -> dict[str, int]:
     """Tell and insert; counts by what a person would ask for. The same seed tells the same stories."""
-    rows = tell(now=now, decided=decided, waiting=waiting)
+    rng = random.Random(SEED)  # noqa: S311 the same past every time, not a secret
+    cast = Cast.read()
+    life = Life(cast, Rows(), rng)
+    rows = tell(life, now=now, decided=decided, waiting=waiting)
+    after = afterwards.tell(rows, cast, life.truths, rng, now=now)
     with transaction.atomic(durable=True):
-        _insert(rows)
+        _insert(rows, after)
+    afterwards.add_up()
+    afterwards.fill_shelves(cast, rng)
     return {
         "proposals": len(rows.proposals),
         "waiting": sum(item.state == State.PENDING for item in rows.proposals),
@@ -32,11 +39,9 @@ def write(*, now: datetime, decided: int, waiting: int) -> dict[str, int]:
     }
 
 
-def tell(*, now: datetime, decided: int, waiting: int) -> Rows:
+def tell(life: Life, *, now: datetime, decided: int, waiting: int) -> Rows:
     """The rows, unsaved: `decided` proposals that have run their course and `waiting` ones that wait now."""
-    rng = random.Random(SEED)  # noqa: S311 the same past every time, not a secret
-    cast, rows = Cast.read(), Rows()
-    life = Life(cast, rows, rng)
+    rng, cast, rows = life.rng, life.cast, life.rows
     since = now - timedelta(days=DAYS)
     for at in clock.moments(rng, since=since, until=now - timedelta(minutes=20), count=decided):
         worker, name, case = next_case(rng, at)
@@ -68,7 +73,7 @@ def _forget(rows: Rows, mark: dict[str, int]) -> None:
         del getattr(rows, name)[length:]
 
 
-def _insert(rows: Rows) -> None:
+def _insert(rows: Rows, after: Afterwards) -> None:
     """COPY, in the order of references. Times are ours, which `auto_now_add` and bulk_create would overwrite."""
     with connection.cursor() as cursor:
         cursor.execute("LOCK TABLE approvals_revision IN EXCLUSIVE MODE")
@@ -82,12 +87,15 @@ def _insert(rows: Rows) -> None:
         vote.revision_id = vote.revision.pk
     for decision in rows.decisions:
         decision.revision_id = decision.revision.pk
+    for review in after.reviews:
+        review.revision_id = review.revision.pk
     for grant in rows.grants:
         grant.revision_id = grant.revision.pk
     _copy(rows.proposals)
     _copy(rows.revisions, keep_id=True)
-    for part in (rows.claims, rows.votes, rows.decisions, rows.grants, rows.outcomes, rows.evidence):
+    for part in (rows.claims, rows.votes, rows.decisions, rows.grants, rows.outcomes, after.reviews):
         _copy(part)
+    _copy(sorted([*rows.evidence, *after.evidence], key=lambda one: one.judged_at))
     for at, event in rows.events:
         event.recorded_at = at
     _copy([event for _, event in sorted(rows.events, key=lambda pair: pair[0])])

@@ -106,24 +106,27 @@ def _people() -> None:
             )
 
 
-EARNED = (
-    ("ledger-assistant", "post_journal_entry"),
-    ("refund-desk", "issue_voucher"),
-    ("order-care", "cancel_order"),
-    ("stock-buyer", "create_purchase_order"),
-    ("stock-buyer", "change_purchase_order"),
-    ("night-operator", "restart_service"),
-)
-"""Mandates that were on the loop already when the told past began."""
+EARNED = {
+    ("ledger-assistant", "post_journal_entry"): Tier.ON_THE_LOOP,
+    ("refund-desk", "issue_voucher"): Tier.ON_THE_LOOP,
+    ("order-care", "cancel_order"): Tier.ON_THE_LOOP,
+    ("stock-buyer", "create_purchase_order"): Tier.ON_THE_LOOP,
+    ("stock-buyer", "change_purchase_order"): Tier.ON_THE_LOOP,
+    ("night-operator", "restart_service"): Tier.ON_THE_LOOP,
+    ("invoice-clerk", "book_credit_note"): Tier.OUT_OF_THE_LOOP,
+    ("sourcing-scout", "request_quotes"): Tier.OUT_OF_THE_LOOP,
+    ("access-concierge", "revoke_system_access"): Tier.OUT_OF_THE_LOOP,
+}
+"""The tiers that mandates had earned when the told past began."""
 
 
 def _earned() -> None:
     """What nobody can set by hand: the tiers that a past before the told one had earned."""
-    for agent, action_type in EARNED:
+    for (agent, action_type), tier in EARNED.items():
         mandate = Mandate.objects.get(agent__slug=agent, action_type__name=action_type)
         if not mandate.tier_changes.exists():
             with transaction.atomic(durable=True):
-                set_tier(mandate, Tier.ON_THE_LOOP, actor=_ACTOR, changed_by=None,
+                set_tier(mandate, tier, actor=_ACTOR, changed_by=None,
                          reason="Earned before the demo's past begins.", cause="evidence")  # fmt: skip
 
 
