@@ -144,6 +144,7 @@ def incident(
     critical: bool,
     key: str,
     judged_by: User | None,
+    counts: bool = True,
     detail: dict[str, Any] | None = None,
 ) -> Recorded:
     """A loss found on what no draw had picked: it may demote, never promote."""
@@ -155,6 +156,7 @@ def incident(
         critical=critical,
         key=key,
         judged_by=judged_by,
+        counts=counts,
         detail={"unsampled": True, **(detail or {})},
     )
 

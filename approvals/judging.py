@@ -37,6 +37,9 @@ __all__ = [
 
 Basis = Evidence.Basis
 
+FAILED = "failed"
+"""Why an outcome is evidence: the agent reported a failure."""
+
 LOSS: dict[str, Decimal] = {
     Answer.RIGHT: Decimal("0"),
     Answer.COSMETIC: Decimal("0.1"),
@@ -106,7 +109,7 @@ def reviewed(review: BlindReview, *, at: datetime) -> None:
             Judgement(
                 basis=Basis.AUDIT,
                 verdict=review.judgement,
-                loss=LOSS[review.judgement],
+                loss=LOSS_WRONG if _has_failed(proposal) else LOSS[review.judgement],
                 critical=review.critical,
                 probability=review.probability,
                 audit=True,
@@ -187,8 +190,9 @@ def dispute_settled(dispute: Dispute, *, at: datetime) -> None:
 
 
 def failed(proposal: Proposal, *, at: datetime, why: str) -> None:
-    """An outcome that failed, or had to be rolled back: a full loss for what was judged right, an incident where
-    nothing had been sampled."""
+    """An outcome that failed, or had to be rolled back: a full loss for what was judged right. Where nothing had been
+    sampled, a rollback that somebody asked for is an incident; a mere failure is kept and does not count: every action
+    reports, few are audited, and rates of the two cannot be compared. An audit that follows finds it (`reviewed`)."""
     first = evidence.first_of(proposal.pk)
     key = f"{why}:{proposal.pk}"[:120]
     if first is None:
@@ -200,6 +204,7 @@ def failed(proposal: Proposal, *, at: datetime, why: str) -> None:
             critical=False,
             key=key,
             judged_by=None,
+            counts=why != FAILED,
         )
     else:
         found = evidence.correct(
@@ -212,6 +217,10 @@ def failed(proposal: Proposal, *, at: datetime, why: str) -> None:
             judged_by=None,
         )
     _follow(proposal, found)
+
+
+def _has_failed(proposal: Proposal) -> bool:
+    return Evidence.objects.filter(proposal_id=proposal.pk, basis=Basis.OUTCOME).exists()
 
 
 def incident(incident: Incident, proposal: Proposal, *, loss: Decimal, critical: bool, at: datetime) -> None:
