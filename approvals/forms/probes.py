@@ -131,7 +131,7 @@ class ProbeForm(forms.Form):
         agent.queryset = mandated.distinct().order_by("name")
         for name in ("arguments", "summary", "reasoning", "context", "current_state"):
             text = str(self[name].value() or "")
-            lines = sum(1 + len(line) // 60 for line in text.splitlines())
+            lines = sum(1 + len(line) // 72 for line in text.splitlines())
             self.fields[name].widget.attrs["rows"] = max(3, min(lines + 1, 24))
 
     @property
