@@ -11,6 +11,7 @@ from agents.tier_model import Thresholds
 from approvals.services.backtest import MAX_BYTES
 
 CEILINGS = [(tier, Tier(tier).label) for tier in reversed(TIERS)]
+TOO_LARGE = "The file is larger than 10 MB: split it by agent."
 _DEFAULTS = Thresholds()
 
 
@@ -48,10 +49,16 @@ class UploadForm(forms.Form):
         required=False, label="Days count for nothing", help_text="Cool-down, exposure and maturity are 0."
     )
 
+    def __init__(self, data: Any = None, files: Any = None, *, size: int = 0) -> None:
+        """`size` of the whole request: of one that is too large the door cuts the rest off, and the file with it."""
+        super().__init__(data, files)
+        if size > MAX_BYTES:
+            self.fields["file"].error_messages["required"] = TOO_LARGE
+
     def clean_file(self) -> Any:
         found = self.cleaned_data["file"]
         if found.size > MAX_BYTES:
-            raise forms.ValidationError("The file is larger than 10 MB: split it by agent.")
+            raise forms.ValidationError(TOO_LARGE)
         head = found.read(4)
         found.seek(0)
         if head.startswith((b"\x1f\x8b", b"PK", b"BZh", b"\xfd7zX", b"(\xb5/\xfd")) or b"\x00" in head:

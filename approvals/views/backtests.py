@@ -22,7 +22,8 @@ _OPEN = (Backtest.State.WAITING, Backtest.State.RUNNING)
 def backtest_list(request: HttpRequest) -> HttpResponse:
     """One's own uploads, and the form for the next one."""
     backtest.check_may_backtest(me(request))
-    form = UploadForm(request.POST or None, request.FILES or None)
+    size = int(request.META.get("CONTENT_LENGTH") or 0)
+    form = UploadForm(request.POST or None, request.FILES or None, size=size)
     if request.method == "POST" and form.is_valid():
         file = form.cleaned_data["file"]
         made = backtest.upload(

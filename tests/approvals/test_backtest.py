@@ -186,6 +186,21 @@ def test_ten_megabytes_are_the_most(the: Desk) -> None:
     assert response.status_code == 422 and "larger than 10 MB" in response.content.decode()
 
 
+def test_body_that_the_door_cut_off_is_called_too_large(the: Desk) -> None:
+    """Of 12 MB the door hands on 11 and a bit, which no longer hold a whole file."""
+    client = signed_in(the.agent.owner)
+    boundary = "cut"
+    parts = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in FORM.items()
+    )
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n'
+    body = (parts + head).encode() + b"x" * ROOMY["/backtests/"]
+    response = client.post("/backtests/", body, content_type=f"multipart/form-data; boundary={boundary}")
+    assert response.status_code == 422 and "larger than 10 MB" in response.content.decode()
+    assert not Backtest.objects.exists()
+
+
 def test_markup_in_names_stays_text(the: Desk) -> None:
     client = signed_in(the.agent.owner)
     evil = '<img src=x onerror="alert(1)">'
