@@ -75,6 +75,11 @@
   });
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
     const { target } = event.detail;
+    const row = target.closest("[data-row]");
+    if (row && !isFree(row.parentElement) && !row.querySelector("details[open]")) {
+      row.style.height = `${row.getBoundingClientRect().height}px`; // what is said of it now moves no other row
+      row.classList.add("is-held");
+    }
     if (!target.id.startsWith("ways-") || !isBusy(target)) return;
     event.detail.shouldSwap = false;
     skipped = true;
@@ -114,6 +119,11 @@
     if (!scheduled || !ran) return;
     const now = Date.now();
     const rows = [...scheduled.children];
+    for (const row of document.querySelectorAll("#monitor .is-held")) {
+      if (!isFree(row.parentElement)) continue;
+      row.style.height = "";
+      row.classList.remove("is-held");
+    }
     for (const row of rows) if (!row.querySelector("[data-runs]") && !settled.has(row)) settled.set(row, now);
     if (isFree(scheduled)) {
       for (const row of rows) {
