@@ -293,6 +293,26 @@ def test_counts_after_corrections_are_those_of_the_final_losses() -> None:
     assert state.counts == tuple(losses.count(level) for level in LEVELS)
 
 
+@pytest.mark.parametrize(
+    ("loss", "critical", "audit", "hours"),
+    [
+        (0.0, False, False, 24),
+        (0.1, False, False, 0),
+        (1.0, False, False, 0),
+        (0.0, True, False, 0),
+        (0.0, False, True, 0),
+        (1.0, False, True, 0),
+    ],
+)
+def test_approvals_mature_unless_they_are_audits(
+    loss: float, critical: bool, audit: bool, hours: int
+) -> None:
+    """The detector would otherwise see errors without the approvals among which they occurred."""
+    state = begin(ON if audit else IN, PLAIN)
+    found = model.counts_at(state, loss=loss, critical=critical, audit=audit, judged_at=T0)
+    assert found == T0 + timedelta(hours=hours)
+
+
 def test_a_loss_between_the_levels_is_refused() -> None:
     with pytest.raises(ValueError, match=r"0\.3 is not one of"):
         after(0.3)
