@@ -11,7 +11,7 @@ from approvals import disputes
 from approvals.disputes import Judged
 from approvals.forms.disputes import DisputeForm
 from approvals.models import BlindReview, Incident, Proposal
-from approvals.services import dispute
+from approvals.services import backtest, dispute
 
 register = template.Library()
 
@@ -49,3 +49,9 @@ def incidents_of(proposal: Proposal) -> list[Incident]:
 @register.filter
 def answer(code: Any) -> str:
     return disputes.answer_of(str(code))
+
+
+@register.filter
+def may_backtest(user: Any) -> bool:
+    """Whether its tab leads this person anywhere."""
+    return isinstance(user, User) and backtest.may_backtest(user)
