@@ -53,6 +53,7 @@ class JudgeForm(forms.Form):
         answer = cleaned.get("judgement", "")
         if answer in SPOKEN and "comment" not in self.errors and not cleaned.get("comment", "").strip():
             self.add_error("comment", "Say what is wrong.")
+            self.fields["comment"].widget.attrs["data-focus"] = ""  # one goes on writing there
         if answer == Judgement.RIGHT and self.folds and not cleaned.get("shown"):
             self.add_error("judgement", "Blank lines are folded in it. Open them first.")
         if answer and cleaned.get("critical") and answer not in FAULTS:

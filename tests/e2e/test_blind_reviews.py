@@ -80,8 +80,8 @@ def test_three_by_keyboard(chrome: Browser, url: str) -> None:
     press(page, "5", "Enter")
     expect(page.get_by_text("Say what is wrong.")).to_be_visible()
     assert state(two) == ("open", "")
+    expect(page.locator("#judge_comment")).to_be_focused()
     ready(page)
-    press(page, "m")
     page.keyboard.type("The order was paid 5 days ago")
     with leaving(page):
         page.keyboard.press("Control+Enter")
