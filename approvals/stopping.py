@@ -24,6 +24,7 @@ from audit.events import Target
 _LATEST = 500
 """So many of an agent's latest proposals say which queues they come to."""
 _LATELY = timedelta(days=30)
+_BREADTH = ["all", "action_type", "agent", "mandate"]
 SHOWN = 300
 """So many agents, mandates or action types are offered in one list; more are reached from their own pages."""
 
@@ -134,11 +135,11 @@ def _sees(user: User, agent_id: int, action_type_id: int | None) -> bool:
 
 
 def concerning(user: User) -> list[Stop]:
-    """The pulled stops this person has to know of; one query while none is pulled.
+    """The pulled stops this person has to know of, the broadest first; one query while none is pulled.
 
     Everybody is concerned by what stops several agents, admins and auditors by all, others by the agents that they
     manage or whose proposals they review."""
-    pulled = list(stops.live())
+    pulled = sorted(stops.live(), key=lambda stop: _BREADTH.index(stop.scope))
     if not pulled or user.is_superuser or user.has_perm("audit.view_auditevent"):
         return pulled
     managed = permissions.managed_agent_ids(user)

@@ -1,10 +1,16 @@
 """Two at once: the last within a limit of a subject or an agent is one, and a stop and what begins agree."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.db import connection
 
 from agents.autonomy import Tier
 from agents.models import Stop
@@ -24,7 +30,8 @@ OUT = Tier.OUT_OF_THE_LOOP
 def two_mandates(**terms: Any) -> tuple[Desk, str]:
     """An agent with two action types out of the loop; the second one's name."""
     the, kind = desk(OUT, **terms), action_type()
-    wanted = mandates.Terms(ceiling=OUT, **{name: Decimal(value) for name, value in terms.items()})
+    amounts: dict[str, Any] = {name: Decimal(value) for name, value in terms.items()}
+    wanted = mandates.Terms(ceiling=OUT, **amounts)
     second = mandates.save(agent_id=the.agent.pk, action_type=kind.name, terms=wanted, actor=admin())
     earned(second, OUT)
     return the, kind.name
@@ -121,3 +128,28 @@ def test_ten_pull_one_switch_and_one_event_is_written() -> None:
     answers = together(*[lambda: stop.pull(switch=Switch(agent=the.agent), by=admin(), reason="odd")] * 10)
     assert sorted(answer.is_new for answer in answers) == [False] * 9 + [True]
     assert AuditEvent.objects.filter(kind="stop.pulled").count() == Stop.objects.count() == 1
+
+
+def test_the_command_needs_no_redis() -> None:
+    """In a process of its own, with nothing behind Redis's address."""
+    the = desk(OUT)
+    granted = AgentCalls(the).propose().body
+    name = connection.settings_dict["NAME"]
+    database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+    done = subprocess.run(
+        [sys.executable, "manage.py", "stop", "--agent", the.agent.slug, "--reason", "odd"],
+        cwd=Path(__file__).resolve().parent.parent.parent,
+        env={
+            **os.environ,
+            "DATABASE_URL": database,
+            "REDIS_URL": "redis://127.0.0.1:1/0",
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+        },
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, "Taken back: 1." in done.stdout) == (0, True), done.stderr
+    assert history(granted["id"])[-1] == "revoked"
+    assert AgentCalls(the).propose().body["status"] == "denied"
