@@ -1,4 +1,4 @@
-"""The monitor's page over HTTP: who sees what, what each may do, and what the pulse says. The browser is in tests/e2e."""
+"""The monitor over HTTP: who sees what, what each may do, and what the pulse says. The browser is in tests/e2e."""
 
 import re
 from datetime import timedelta

@@ -48,7 +48,10 @@ def test_who_watches_may_recall_and_the_agent_is_refused_over_http(who: str) -> 
     agent = AgentCalls(the)
     answer = agent.do(proposal.pk, "redeem", digest=proposal.digest)
     assert (answer.status, answer.code) == (409, "grant_refused")
-    assert (agent.read(proposal.pk).body["status"], agent.read(proposal.pk).body["grant"]) == ("revoked", None)
+    assert (agent.read(proposal.pk).body["status"], agent.read(proposal.pk).body["grant"]) == (
+        "revoked",
+        None,
+    )
     event = AuditEvent.objects.get(kind="proposal.revoked", object_id=str(proposal.pk))
     assert event.data["actor"]["label"] == str(by)
     assert event.data["detail"]["reason"] == "twice the same order"
