@@ -72,7 +72,9 @@ WORDS: dict[str, Words] = {
     Topic.DROPPED: Words(
         "Your decision did not take effect", "A decision of yours could not take effect", "undo-2"
     ),
-    Topic.ROLLBACK: Words("Rollback", "What becomes of a rollback that you or your people asked for", "undo-2"),
+    Topic.ROLLBACK: Words(
+        "Rollback", "What becomes of a rollback that you or your people asked for", "undo-2"
+    ),
     Topic.PACING: Words("Pacing", "Somebody approves faster than one can read (for admins)", "circle-pause"),
     Topic.TIER: Words(
         "A tier has changed", "An agent of yours has earned a tier, or lost one", "shield-alert"
