@@ -190,10 +190,21 @@ def test_owner_cannot_raise_the_ceiling_and_an_admin_can() -> None:
 def test_tier_above_the_ceiling_is_told_at_its_field() -> None:
     the = desk()
     response = signed_in(admin()).post(
-        f"/agents/{the.agent.slug}/mandates/{the.action_type.name}/edit/", {**TERMS, "tier": "on_the_loop"}
+        f"/agents/{the.agent.slug}/mandates/{the.action_type.name}/edit/", {**TERMS, "ceiling": "advisory"}
     )
 
     assert response.context["form"].errors == {"tier": ["It must not be above the ceiling."]}
+
+
+def test_tier_that_has_to_be_earned_is_not_offered() -> None:
+    the = desk()
+    response = signed_in(admin()).post(
+        f"/agents/{the.agent.slug}/mandates/{the.action_type.name}/edit/",
+        {**TERMS, "tier": "on_the_loop", "ceiling": "out_of_the_loop"},
+    )
+
+    assert list(response.context["form"].errors) == ["tier"]
+    assert Mandate.objects.get(pk=the.mandate.pk).tier == "in_the_loop"
 
 
 def test_manager_is_added_and_removed() -> None:
