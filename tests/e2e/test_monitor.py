@@ -91,7 +91,7 @@ def test_one_key_vetoes_the_focused_row_while_its_time_runs(chrome: Browser, url
     agent = Agent(the, url)
     proposal = agent.propose()
     clock = row(page, proposal).locator("[data-runs]")
-    expect(clock).to_have_text(re.compile(r"4:[0-4]\d"))
+    expect(clock).to_have_text(re.compile(r"[34]:[0-5]\d"))
     expect(page.locator("#announcer")).to_contain_text("1 new scheduled: Refund 42.5")
     before = clock.text_content()
     expect(clock).not_to_have_text(str(before))
@@ -181,7 +181,7 @@ def test_a_rollback_from_the_key_to_the_rolled_back_row(chrome: Browser, url: st
     page.keyboard.type("wrong customer")
     page.keyboard.press("Enter")
     expect(row(page, proposal)).to_contain_text("the agent has not answered yet")
-    waiting.join(20)
+    waiting.join(60)
     assert heard[0]["rollback"]["reason"] == "wrong customer"
     assert heard[0]["rollback"]["action_type"] == undo_desk.action_type.name
     listing = agent.http.get("/proposals", params={"rollback": "requested"}).json()
@@ -243,14 +243,14 @@ def test_after_a_sleep_no_time_is_shown_before_the_server_has_answered(chrome: B
     page.clock.install()
     page.goto("/monitor/")
     clock = row(page, proposal).locator("[data-runs]")
-    expect(clock).to_have_text(re.compile(r"4:\d\d"))
+    expect(clock).to_have_text(re.compile(r"[34]:\d\d"))
     page.route("**/monitor/pulse/**", lambda route: route.abort())
     page.clock.fast_forward(100_000)
     expect(clock).to_have_text("checking…")
     expect(page.locator(".watches__lost")).to_be_visible()
     page.unroute("**/monitor/pulse/**")
     page.clock.run_for(31_000)
-    expect(clock).to_have_text(re.compile(r"4:\d\d"))
+    expect(clock).to_have_text(re.compile(r"[34]:\d\d"))
     expect(page.locator(".watches__lost")).to_be_hidden()
 
 
