@@ -164,8 +164,8 @@ def counts_at(state: State, *, loss: float, critical: bool, audit: bool, judged_
     """When a first judgement counts. Losses above q0 count at once, smaller ones when they have matured, since a
     failure may still turn up; that only keeps a promotion back. Audits all count at once: were approvals to wait while
     errors do not, the detector would see the errors of a busy morning in a row, without the approvals among which they
-    occurred. An agent of .99 with 1,000 actions a day would be demoted on its first day in T2, in 97 cases of 100,
-    without ever being worse than its reference."""
+    occurred. An agent of .99 with 1,000 actions a day, in T2 at a reference of .015, was then demoted on its first day
+    in 58 runs of 60; with audits at once, in 1."""
     if audit or critical or loss > state.q0:
         return judged_at
     return judged_at + timedelta(hours=state.thresholds.maturity_hours)

@@ -37,6 +37,11 @@ FEW_AUDITS = (
     "and no escalation at 3× the quiet level can hasten them"
 )
 
+OTHER_BEGINNINGS = (
+    "Until M is 3× its quiet level audits come at the base rate: from a lower M these are more, and after a greater "
+    "jump fewer are left that escalation could hasten"
+)
+
 
 def run_length(tier: str, reference: float, share: float, seed: int) -> list[Figure]:
     rng, state = Random(f"{seed}/{tier}/{reference}"), begin(tier, reference=reference)
@@ -59,7 +64,7 @@ def delays(tier: str, reference: float, share: float, seed: int) -> list[Figure]
         known = WHOLE_ERRORS.format(bound) if q >= 0.5 else ""
         what = f"{_name(tier)}, reference {reference:g}, {jump}×: delay ÷ log(A)/KL ({bound:,.1f})"
         most = 1.0 if jump <= 10 else 1.35
-        found.append(Figure(f"{what} (± {error / bound:.2f})", mean / bound, None, most, known))
+        found.append(Figure(f"{what} (± {error / bound:.2f})", mean / bound, None, most, known, 1.7))
     return found
 
 
@@ -101,9 +106,29 @@ def sampled_delays(tier: str, rate: float, share: float, seed: int) -> list[Figu
         known = FEW_AUDITS.format(audits_plain / len(states)) if jump == 10 else ""
         found += [
             Figure(f"{what}actions to the alarm ÷ log(A)/KL/rate", unescalated, None, 1.0),
-            Figure(f"{what}the same with escalation (± {error:.2f})", sooner, None, 0.3, known),
+            Figure(f"{what}the same with escalation (± {error:.2f})", sooner, None, 0.3, known, 0.4),
             Figure(f"{what}audits to the alarm with escalation ÷ without", more, None, 2.0),
         ]
+    return found
+
+
+def escalated_delays(tier: str, rate: float, start: str, share: float, seed: int) -> list[Figure]:
+    """The same from two other beginnings, with the reference at q0: TIERS.md does not say from which. From nothing: the
+    moment after a turn. Quiet: after long flawless work, had the reference stayed."""
+    rng = Random(f"{seed}/{tier}/{start}")
+    state = replace(begin(tier), audits=10_000)
+    if start == "quiet":
+        for _ in range(2000):
+            stepped = model.step(state, RIGHT)
+            state = replace(stepped, counts=state.counts, critical=state.critical, reference=state.reference)
+    found = []
+    for jump in (3, 5, 10):
+        q = jump * state.reference
+        bound = log(model.alarm_at(state)) / kl(q, state.reference) / rate
+        actions = [actions_to_alarm(rng, state, q, None)[0] / bound for _ in range(size(300, share, 60))]
+        mean, error = mean_and_error(actions)
+        what = f"{_name(tier)}, {rate:.0%} audited, {jump}×, from {start}, reference q0: with escalation"
+        found.append(Figure(f"{what} (± {error:.2f})", mean, None, 0.3, OTHER_BEGINNINGS, 0.7))
     return found
 
 
@@ -206,7 +231,13 @@ CHECKS = (
         8,
         "Delay with few audits, and with escalation",
         "An agent that knows when it is audited; what it does to be found out at once and worth it.",
-        _over(sampled_delays, ((ON, 0.20), (OUT, 0.05))),
+        [
+            *_over(sampled_delays, ((ON, 0.20), (OUT, 0.05))),
+            *_over(
+                escalated_delays,
+                tuple((*at, start) for at in ((ON, 0.20), (OUT, 0.05)) for start in ("nothing", "quiet")),
+            ),
+        ],
     ),
     Check(
         10,

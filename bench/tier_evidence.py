@@ -389,7 +389,7 @@ CHECKS = (
     Check(
         6,
         "One state from any delivery",
-        "The database: two transactions at once are raced on PostgreSQL in tests/races, not here.",
+        "The database: two transactions at once are raced on PostgreSQL in tests/agents/test_evidence.py, not here.",
         [same_from_any_delivery],
     ),
     Check(
