@@ -137,12 +137,13 @@ def mandate_lines(agent: Agent) -> list[MandateLine]:
         .order_by()
         .values("agent_id")
     )
+    in_its_currency = window.filter(currency=OuterRef("action_type__currency"))
     mandates = (
         Mandate.objects.filter(agent=agent)
         .select_related("action_type")
         .annotate(
             used_count=Subquery(window.annotate(n=Count("pk")).values("n")),
-            used_amount=Subquery(window.annotate(n=Sum(Abs("amount"))).values("n")),
+            used_amount=Subquery(in_its_currency.annotate(n=Sum(Abs("amount"))).values("n")),
         )
         .order_by("-active", "action_type__label")
     )
