@@ -124,7 +124,7 @@ def _wrong(then: Replay) -> str:
     text = f"{number(then.wrong)} of these {_plural(then.wrong, 'is', 'are')} known to have been wrong"
     if then.course.unjudged:
         return f"{text}; weighed by the chance with which each was looked at, about {number(then.estimated)} were."
-    return f"{text}, and all of them were looked at."
+    return f"{text}, and every one of them was judged."
 
 
 def _plural(count: float, one: str, many: str) -> str:

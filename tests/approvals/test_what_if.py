@@ -236,11 +236,17 @@ def test_stricter_thresholds_are_reached_later_or_never() -> None:
 def test_what_would_have_run_and_was_wrong_is_named() -> None:
     the = desk(ceiling="out_of_the_loop")
     record(the, [1.0 if number in (250, 320) else 0.0 for number in range(400)])
+    answer = what_if.ask(the.mandate, what_if.Asked({}, "out_of_the_loop"))
+    assert answer is not None and 0 < answer.then.wrong <= 2
+    assert answer.then.unreviewed == answer.now.unreviewed > 0
+    rejected = {str(row.pk) for row in Proposal.objects.filter(state=State.REJECTED)}
+    assert {str(row.pk) for row in answer.wrong} <= rejected and answer.wrong
     found = page(the, **THRESHOLDS)
     assert re.search(
-        r"\d+ of 400 actions would have run unreviewed, \d+ by the thresholds in force\. 2 of", found
+        r"\d+ of 400 actions would have run unreviewed, \d+ by the thresholds in force\. [\d.]+ of", found
     )
-    assert found.count("/proposals/") >= 2 and "Judged wrong, and would have run" in found
+    assert "Judged wrong, and would have run" in found
+    assert all(f"/proposals/{row.pk}/" in found for row in answer.wrong)
 
 
 def test_less_auditing_thins_and_more_cannot_be_known() -> None:
