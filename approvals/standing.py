@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.exceptions import Conflict, NotFound
@@ -426,20 +425,3 @@ def check_open(found: Promotion) -> None:
     """Raises `Conflict`; after it is known that the asker may know."""
     if found.state != Promotion.State.OPEN:
         raise Conflict(f"It was answered already: {found.get_state_display().lower()}.")
-
-
-def signatures_waiting() -> list[SecondSignature]:
-    """Requests of owners that an admin has to answer, the oldest first."""
-    return list(_signatures().filter(signed_at=None, declined_at=None).order_by("id")[:200])
-
-
-def signatures_answered() -> list[SecondSignature]:
-    """The latest answers."""
-    answered = _signatures().exclude(signed_at=None, declined_at=None).select_related("signed_by")
-    return list(answered.order_by("-id")[:30])
-
-
-def _signatures() -> QuerySet[SecondSignature]:
-    return SecondSignature.objects.filter(kind=SecondSignature.Kind.EARNING).select_related(
-        "asked_by", "agent", "mandate__agent", "mandate__action_type"
-    )

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.http import person as me
 from agents import permissions
-from approvals import standing
+from approvals import signatures
 from approvals.forms.standing import AnswerForm
 from approvals.services import earn
 
@@ -52,7 +52,7 @@ def _list(
             asked,
             form if form and asked.pk == refused else AnswerForm(prefix=None, auto_id=f"id_{asked.pk}_%s"),
         )
-        for asked in standing.signatures_waiting()
+        for asked in signatures.waiting()
     ]
-    context = {"waiting": waiting, "answered": standing.signatures_answered()}
+    context = {"waiting": waiting, "answered": signatures.answered()}
     return render(request, "approvals/standing_signatures.html", context, status=status)
