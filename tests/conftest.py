@@ -1,12 +1,16 @@
 """What holds for every test: browser tests need a browser, and say so loudly where there is none."""
 
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from approvals import news
 from tests import browser
+from tests.smtp import MailServer, receiving
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
@@ -54,3 +58,13 @@ def chromium() -> str:
 def shared_data() -> Path | None:
     """Recorded proposals of real agents, or None on a machine that has none; the closing lines then say so."""
     return SHARED_DATA if SHARED_DATA.is_dir() else None
+
+
+@pytest.fixture
+def mailbox(settings: Any) -> Iterator[MailServer]:
+    """Our own mail server, and the settings that lead there."""
+    with receiving() as server:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+        settings.MAIL = replace(settings.MAIL, host="127.0.0.1")
+        yield server

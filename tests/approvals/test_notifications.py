@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,19 +27,10 @@ from approvals.services import amend, choose_notifications, deliver, set_up
 from audit.models import AuditEvent
 from tests.factories import admin, desk, person
 from tests.notifying import chose, later, states, told
-from tests.smtp import MailServer, receiving
+from tests.smtp import MailServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOON = datetime.fromisoformat("2026-06-10T12:00:00+00:00")
-
-
-@pytest.fixture
-def mailbox(settings: Any) -> Iterator[MailServer]:
-    """Our own mail server, and the settings that lead there."""
-    with receiving() as server:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
-        yield server
 
 
 # ----- telling

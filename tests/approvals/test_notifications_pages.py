@@ -1,7 +1,6 @@
 """The pages of notifications over HTTP: one's own and nobody else's, read by POST alone, chosen, and dead in sight."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,18 +16,10 @@ from approvals.services import deliver, set_up
 from audit.models import AuditEvent
 from tests.factories import admin, desk, person
 from tests.notifying import states, told
-from tests.smtp import MailServer, receiving
+from tests.smtp import MailServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SLACK = "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
-
-
-@pytest.fixture
-def mailbox(settings: Any) -> Iterator[MailServer]:
-    with receiving() as server:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
-        yield server
 
 
 def signed_in(user: User) -> Client:

@@ -3,8 +3,6 @@
 `make pictures` runs this with COUNTERSIGN_PICTURES set, which adds a picture of each page in all four looks."""
 
 import gzip
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,34 +10,37 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
-from django.test import Client
 from django.urls import Resolver404, resolve
-from playwright.sync_api import Browser, CDPSession, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, expect
 
 from accounts.models import User
 from approvals.models import Notification, Proposal
 from approvals.notifications import Topic, tell
-from tests import browser
-from tests.live import serving
+from tests.browser import NARROW, PICTURES, WIDE, faults, signed_in, watched
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
-PICTURES = os.environ.get("COUNTERSIGN_PICTURES", "")
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(1200)]
 COLD = 150_000
 """Bytes that a page may cost with an empty cache, everything counted."""
-WIDE, NARROW = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 LOOKS: list[tuple[str, Any, str]] = [("wide", WIDE, "light"), ("narrow", NARROW, "dark")]
 if PICTURES:
     LOOKS += [("wide", WIDE, "dark"), ("narrow", NARROW, "light")]
 KNOWN = {
     *("approvals:queue_list", "approvals:queue", "approvals:proposal", "approvals:proposal_edit"),
     *("approvals:proposal_print", "approvals:agent_list", "approvals:agent", "approvals:setup"),
+    *("approvals:monitor", "approvals:stop_list", "approvals:blind_list", "approvals:probe_library"),
+    *(
+        "approvals:probe_record",
+        "approvals:backtest_list",
+        "approvals:dispute_list",
+        "approvals:incident_list",
+    ),
+    *("approvals:incident_report", "approvals:mandate", "agents:version_list", "approvals:what_if"),
     *("accounts:people", "accounts:preferences", "accounts:absence", "accounts:team", "audit:explorer"),
 }
 """Pages that have to be among those found, or the links are broken."""
-LINKS = "() => [...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))"
+LINKS = "() => [...document.querySelectorAll('a[href]:not([download])')].map(a => a.getAttribute('href'))"
 ROLES = ("Leonie Brandt", "Margaret Doyle", "Ingrid Solheim", "Tomasz Wrona", "Astrid Hale")
 
 
@@ -53,22 +54,14 @@ class Crawl:
 
 
 @pytest.fixture
-def company(settings: Any, tmp_path: Path) -> Iterator[str]:
+def company(url: str, settings: Any, tmp_path: Path) -> str:
     settings.VAR = tmp_path
     call_command("demo_seed", proposals=160, waiting=25, verbosity=0)
     waiting = Proposal.objects.filter(state="pending").first()
     assert waiting is not None
     everybody = list(User.objects.values_list("pk", flat=True))
     tell(everybody, topic=Topic.COMMENTED, text="Somebody wrote about it.", key="e2e", proposal=waiting)
-    with serving() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def chrome(chromium: str) -> Iterator[Browser]:
-    os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=list(browser.ARGUMENTS))
+    return url
 
 
 @pytest.mark.parametrize(("name", "viewport", "scheme"), LOOKS, ids=[f"{a}-{c}" for a, _, c in LOOKS])
@@ -87,17 +80,12 @@ def test_every_page_in_this_look(
 
 
 def _walk(chrome: Browser, url: str, role: str, found: Crawl, viewport: Any, scheme: Any, look: str) -> None:
-    client = Client()
-    client.force_login(User.objects.get(name=role))
-    context = chrome.new_context(
-        base_url=url, viewport=viewport, color_scheme=scheme, reduced_motion="reduce"
-    )
-    context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": url}])
-    page = context.new_page()
+    user = User.objects.get(name=role)
+    context = signed_in(chrome, url, user, viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+    page, heard = watched(context)
     wire = context.new_cdp_session(page)
     wire.send("Network.enable")
     wire.send("Network.setCacheDisabled", {"cacheDisabled": True})
-    heard = _listening(page, found)
     todo = [("/", 0)]
     opened: set[str] = set()
     while todo:
@@ -114,26 +102,11 @@ def _walk(chrome: Browser, url: str, role: str, found: Crawl, viewport: Any, sch
         heard.clear()
         weight = _opened(page, wire, path)
         here = f"{role} {path}"
+        found.faults += [f"{here}: {fault}" for fault in faults(page, f"{name}-{look}")]
         found.faults += [f"{here}: {line}" for line in heard]
-        _judge(page, here, weight, found)
-        if PICTURES:
-            target = Path(PICTURES) / f"{name.replace(':', '-')}-{look}.png"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=str(target), full_page=True)
+        _weigh(here, weight, found)
         todo += [(href, steps + 1) for href in page.evaluate(LINKS)]
     context.close()
-
-
-def _listening(page: Page, found: Crawl) -> list[str]:
-    heard: list[str] = []
-
-    def console(message: ConsoleMessage) -> None:
-        heard.append(f"{message.type}: {message.text}")
-
-    page.on("console", console)
-    page.on("pageerror", lambda error: heard.append(f"error: {error}"))
-    page.on("request", lambda request: None if "127.0.0.1" in request.url else heard.append(request.url))
-    return heard
 
 
 HEADERS = 300
@@ -166,18 +139,14 @@ def _opened(page: Page, wire: CDPSession, path: str) -> int:
     wire.on("Network.requestWillBeSent", asked)
     wire.on("Network.loadingFinished", finished)
     page.goto(path, wait_until="load")
+    expect(page.locator(".htmx-request")).to_have_count(0)
     page.wait_for_timeout(150)
     wire.remove_listener("Network.loadingFinished", finished)
     wire.remove_listener("Network.requestWillBeSent", asked)
     return sum(sizes)
 
 
-def _judge(page: Page, here: str, weight: int, found: Crawl) -> None:
-    for violation in Axe().run(page).response["violations"]:
-        found.faults.append(f"{here}: axe {violation['id']}: {violation['nodes'][0]['html'][:200]}")
-    wider = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    if wider > 0:
-        found.faults.append(f"{here}: {wider} px wider than the screen")
+def _weigh(here: str, weight: int, found: Crawl) -> None:
     if weight > COLD:
         found.faults.append(f"{here}: {weight:,} bytes over the wire")
     if weight > found.heaviest[0]:

@@ -1,8 +1,6 @@
 """Notifications in Chromium: the bell rings without a reload, everything by keyboard and without JavaScript, axe finds
 nothing in both themes, nothing sticks out at 390 px."""
 
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ from approvals.notifications import tell
 from approvals.services import choose_notifications, deliver
 from tests.browser import NARROW, WIDE, announced, faults, heard, leaving, press, signed_in, watched
 from tests.factories import Desk, admin, desk, person
-from tests.smtp import MailServer, receiving
+from tests.smtp import MailServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 SLACK = "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
@@ -24,15 +22,6 @@ SMALL = """[...document.querySelectorAll("main button, main a.button, #bell, mai
     .filter((e) => e.checkVisibility())
     .filter((e) => e.getBoundingClientRect().height < 24 || e.getBoundingClientRect().width < 24)
     .map((e) => e.outerHTML.slice(0, 120))"""
-
-
-@pytest.fixture
-def mailbox(settings: Any) -> Iterator[MailServer]:
-    with receiving() as server:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
-        settings.MAIL = replace(settings.MAIL, host="127.0.0.1")
-        yield server
 
 
 def told(the: Desk, topic: Topic, text: str, key: str) -> None:
