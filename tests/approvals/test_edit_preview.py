@@ -102,7 +102,7 @@ CASES = [
         "advisory",
         lambda here, there: [],
         "40",
-        ("Your vote is enough", "It is advisory: no grant follows"),
+        ("Your word is enough", "Nothing is granted"),
         "approved",
         True,
         1,
