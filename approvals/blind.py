@@ -173,7 +173,11 @@ def free_for(user: User, now: datetime) -> Q:
 
 
 def count_for(user: User) -> int:
-    """How many this person may do and nobody else holds, at most `COUNTED`; kept for `_KEPT` seconds."""
+    """How many this person may do and nobody else holds, at most `COUNTED`: one look-up where his queues have none,
+    else kept for `_KEPT` seconds."""
+    queues = permissions.reviewable_queue_ids(user)
+    if not queues or not BlindReview.objects.filter(queue__in=queues, state__in=UNDONE).exists():
+        return 0
     key = f"blind:{user.pk}"
     known: int | None = cache.get(key)
     if known is None:

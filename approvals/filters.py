@@ -27,7 +27,6 @@ REASONS = {
     "cap": "A rule capped the tier",
     "rule_error": "A rule failed",
     "amount_unreadable": "The amount cannot be read",
-    "sample": "Sampled for a check",
 }
 RULE = "rule:"
 """Begins the reason that names one rule."""
@@ -139,14 +138,16 @@ def chosen(filters: Filters) -> list[tuple[str, str]]:
     return [(name, value) for name, value in _pairs(filters) if name not in ("state", "q")]
 
 
-def short_reasons(reasons: Sequence[Mapping[str, str]], *, sampled: bool) -> list[str]:
-    """Why a proposal went where it went, in a word or two each, without repeats; rules go by their names."""
+def short_reasons(reasons: Sequence[Mapping[str, str]]) -> list[str]:
+    """Why a proposal went where it went, in a word or two each, without repeats; rules go by their names.
+
+    That it was drawn for a review after the fact is not among them: who decides must not know."""
     found = []
     for reason in reasons:
         code = reason.get("code", "")
         words = _SHORT.get(code) or ("over a limit" if code.startswith("limit_") else code.replace("_", " "))
         found.append(words.format(rule=reason.get("rule", "")))
-    return list(dict.fromkeys([*(["sampled"] if sampled else []), *found]))
+    return list(dict.fromkeys(found))
 
 
 _SHORT = {

@@ -287,9 +287,6 @@ def _why(reasons: Sequence[str], values: dict[str, Any]) -> list[str]:
     """One condition per reason; `reasons` of a proposal are a list of {"code", "rule", "detail"}."""
     parts = []
     for number, reason in enumerate(reasons):
-        if reason == "sample":
-            parts.append("p.sampled")
-            continue
         if reason == "limit":
             wanted: list[dict[str, str]] = [{"code": code} for code in _LIMITS]
         elif reason.startswith(RULE):

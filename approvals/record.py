@@ -121,7 +121,9 @@ def judged_before(proposal: Proposal) -> list[Judged]:
         )
         for pk in about:
             verdicts.setdefault(pk, str(Verdict.APPROVE))
-    verdicts.pop(_source_of(proposal), None)  # asked for all alike, so that the time a page takes tells nothing
+    source = _source_of(proposal)  # asked of all alike, so that the time a page takes tells nothing
+    if source is not None:
+        verdicts.pop(source, None)
     revisions = (
         Revision.objects.filter(proposal_id__in=verdicts, number=F("proposal__revision"))
         .annotate(size=Length("canonical"))

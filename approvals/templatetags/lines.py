@@ -13,4 +13,4 @@ register.filter("mark", mark_of)
 @register.filter
 def why(proposal: Proposal) -> str:
     """Why it is here, shortly; the sentence stands on its page."""
-    return ", ".join(short_reasons(proposal.reasons, sampled=proposal.sampled))
+    return ", ".join(short_reasons(proposal.reasons))

@@ -181,7 +181,8 @@ def why(proposal: Proposal) -> list[Why]:
         action=kind.name,
         label=lambda pointer: sheet.label(kind.schema, pointer),
     )
-    drawn = reasons.sampling(proposal.sample_probability, drawn=proposal.sampled)
+    is_over = proposal.state not in OPEN  # before that, who decides or vetoes must not know of the draw
+    drawn = reasons.sampling(proposal.sample_probability, drawn=is_over and proposal.sampled)
     return [*found, drawn] if drawn else found
 
 

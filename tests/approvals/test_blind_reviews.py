@@ -344,6 +344,20 @@ def test_looking_at_the_proposal_itself_while_holding_its_review_is_recorded_onc
     assert event.actor_id == str(the.second.pk) and event.object_id == str(review.pk)
 
 
+@pytest.mark.parametrize("tier", [Tier.IN_THE_LOOP, Tier.ON_THE_LOOP])
+def test_who_decides_or_vetoes_cannot_tell_what_was_drawn(tier: Tier) -> None:
+    the = desk(tier, veto_seconds=600)
+    proposal = the.propose()
+    client = signed_in(the.reviewer)
+    pages = []
+    for drawn in (False, True):
+        Proposal.objects.update(sampled=drawn, sample_probability=0.1)
+        addresses = (f"/proposals/{proposal.pk}/", "/proposals/?state=open")
+        pages.append([bare(client.get(address).content.decode()) for address in addresses])
+    opened = re.compile(r'name="opened" value="[^"]+"')
+    assert [opened.sub("", page) for page in pages[0]] == [opened.sub("", page) for page in pages[1]]
+
+
 # — Taking and passing over
 
 

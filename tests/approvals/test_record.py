@@ -190,7 +190,7 @@ def test_the_look_back_is_made_by_its_indexes() -> None:
     proposal = selectors.proposal_for(the.reviewer, refund(the, 2).pk)
     with CaptureQueriesContext(connection) as queries:
         record.judged_before(proposal)
-    latest, subject, _ = (query["sql"] for query in queries)
+    latest, subject, *_ = (query["sql"] for query in queries)
     with connection.cursor() as cursor:
         cursor.execute("SET enable_seqscan = off")
         for sql, index in ((latest, "evidence_latest"), (subject, "proposal_approved_subject")):

@@ -95,7 +95,6 @@ FILTERS = [
     ("why=limit", ["B-2"]),
     ("why=limit&why=rule", ["A-2", "B-2"]),
     ("why=tier", ["A-1", "B-1", "A-3"]),
-    ("why=sample", []),
     ("age=1h", []),
     ("due=soon", []),
     ("due=overdue", []),

@@ -79,13 +79,10 @@ def test_reasons_are_said_shortly_and_once() -> None:
         {"code": "cap", "rule": "night", "detail": ""},
         {"code": "something_new", "rule": "", "detail": ""},
     ]
-    assert filters.short_reasons(reasons, sampled=True) == [
-        "sampled",
+    assert filters.short_reasons(reasons) == [
         "over a limit",
         "rule big",
         "tier capped by night",
         "something new",
     ]
-    assert filters.short_reasons([{"code": "rule", "rule": "{0}{x.__class__}"}], sampled=False) == [
-        "rule {0}{x.__class__}"
-    ]
+    assert filters.short_reasons([{"code": "rule", "rule": "{0}{x.__class__}"}]) == ["rule {0}{x.__class__}"]
