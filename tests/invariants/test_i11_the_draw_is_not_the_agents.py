@@ -33,6 +33,18 @@ def stocked() -> Desk:
     return the
 
 
+def asking(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The chances that are drawn with from now on; nothing comes of them."""
+    asked: list[float] = []
+
+    def coin(probability: float) -> bool:
+        asked.append(probability)
+        return False
+
+    monkeypatch.setattr(probing, "is_drawn", coin)
+    return asked
+
+
 def everything_told(the: Desk) -> str:
     """All that an agent's credential can read."""
     token = the.token
@@ -92,8 +104,7 @@ def test_an_agent_is_told_the_same_with_and_without_a_probe(monkeypatch: pytest.
 def test_nothing_an_agent_sends_changes_the_chance(
     extra: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[float] = []
-    monkeypatch.setattr(probing, "is_drawn", lambda probability: bool(asked.append(probability)))
+    asked = asking(monkeypatch)
     the = stocked()
     AgentCalls(the).propose(**extra)
     probe_serve.plan(now=timezone.now() + timedelta(minutes=1))
@@ -103,8 +114,7 @@ def test_nothing_an_agent_sends_changes_the_chance(
 
 def test_neither_a_repeat_nor_a_withdrawal_is_another_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent cannot draw until it likes the result: each proposal is drawn for once, whatever becomes of it."""
-    asked: list[float] = []
-    monkeypatch.setattr(probing, "is_drawn", lambda probability: bool(asked.append(probability)))
+    asked = asking(monkeypatch)
     the = stocked()
     agent = AgentCalls(the)
     first = agent.propose(key="one")
