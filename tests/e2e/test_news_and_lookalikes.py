@@ -40,9 +40,12 @@ HIDE = """(on) => {
 }"""
 
 
-def hush(route: Route, answer: APIResponse | None = None) -> None:
+def hush(route: Route) -> None:
     """The page without its slow pulse: what it then knows, it has been told."""
-    answer = answer or route.fetch()
+    hand_over(route, route.fetch())
+
+
+def hand_over(route: Route, answer: APIResponse) -> None:
     route.fulfill(response=answer, body=answer.text().replace("every 30s, ", ""))
 
 
@@ -84,7 +87,7 @@ def test_news_that_come_while_a_page_is_asking_are_not_lost(chrome: Browser, url
         page.wait_for_timeout(50)
     claim.claim(proposal_id=second.pk, reviewer=the.second)
     page.wait_for_timeout(2500)  # the news of it arrive while the answer about the first is under way
-    hush(*late[0])
+    hand_over(*late[0])
     expect(page.locator(f"#row-{first.pk}")).to_contain_text("Ravi Reviewer")
     expect(page.locator(f"#row-{second.pk}")).to_contain_text("Ravi Reviewer")
     assert complaints == []
