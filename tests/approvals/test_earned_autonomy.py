@@ -31,13 +31,13 @@ WRONG = "XX00"
 
 
 class Coins:
-    """Every n-th toss wins, so that the shares are exact and the story is the same every time."""
+    """Every third toss wins, so that the story is the same every time. (A submission may toss twice.)"""
 
     def __init__(self) -> None:
         self.tosses = itertools.count(1)
 
     def random(self) -> float:
-        return 0.0 if next(self.tosses) % 2 else 0.999
+        return 0.999 if next(self.tosses) % 3 else 0.0
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +179,7 @@ def test_an_agent_rises_by_evidence_and_falls_at_once() -> None:
         story.decide_all()
         if story.is_earned():
             break
-        assert batch < 20
+        assert batch < 15
     in_loop = story.state
     assert in_loop.counts[4] == (1 if batch >= 2 else 0)
     assert in_loop.probes[0] > 0
@@ -197,12 +197,11 @@ def test_an_agent_rises_by_evidence_and_falls_at_once() -> None:
         assert {(one["status"], one["tier"]) for one in told} == {("approved", "on_the_loop")}
         for one in told[:2]:
             story.act(one)
-        story.judge_all()
         story.plant()
         story.judge_all()
         if story.is_earned():
             break
-        assert batch < 30
+        assert batch < 15
     assert story.state.audits == story.state.reviews > 40
     story.confirm()
     assert story.tier == Tier.OUT_OF_THE_LOOP
