@@ -21,10 +21,15 @@ class DeclareForm(ReasonForm):
     field_order = ("label", "model", "prompt_digest", "tools_digest", "reason")
 
 
+class VersionField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: AgentVersion) -> str:
+        return obj.label
+
+
 class EquivalenceForm(ReasonForm):
     """That the present version makes no difference to the evidence of an earlier one."""
 
-    continues = forms.ModelChoiceField(
+    continues = VersionField(
         queryset=AgentVersion.objects.none(), label="It continues version", empty_label="Choose"
     )
     field_order = ("continues", "reason")
@@ -32,9 +37,8 @@ class EquivalenceForm(ReasonForm):
     def __init__(self, data: Any = None, *, agent: Agent, prefix: str) -> None:
         super().__init__(data, prefix=prefix)
         field = self.fields["continues"]
-        assert isinstance(field, forms.ModelChoiceField)
+        assert isinstance(field, VersionField)
         field.queryset = AgentVersion.objects.filter(agent=agent).exclude(label=agent.version).order_by("-pk")
-        field.label_from_instance = lambda version: version.label  # type: ignore[method-assign]
 
 
 class AnswerForm(ReasonForm):

@@ -168,7 +168,9 @@ def _staircase_words(state: State, target: str | None) -> str:
     if caught is None:
         return f"{have} No number of reviews would outweigh them in this attempt."
     words = f"{several(errors, 'error')}: {caught:,} reviews needed, you have {reviews:,}."
-    shown = "With what probes show of the reviewers" if sum(state.probes) else "With probes that are all caught"
+    shown = (
+        "With what probes show of the reviewers" if sum(state.probes) else "With probes that are all caught"
+    )
     if probed is None:
         return f"{words} {shown}, it is out of reach."
     if probed > caught:

@@ -86,6 +86,7 @@ def measure() -> None:
             cursor.execute(_COPY, {"first": stored + 1, "last": size, "template": template.pk})
             cursor.execute("VACUUM ANALYZE agents_evidence")
         stored = size
+        assert template.standing_id is not None
         row = Standing.objects.get(pk=template.standing_id)
         row.folded_until = template.counts_at + timedelta(microseconds=size)
         begun = time.perf_counter()

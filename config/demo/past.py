@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection, models, transaction
 from psycopg.types.json import Jsonb
 
+from agents.models import Evidence
 from approvals.states import State
 from audit.models import AuditEvent
 from config.demo import afterwards, clock
@@ -95,7 +96,8 @@ def _insert(rows: Rows, after: Afterwards) -> None:
     _copy(rows.revisions, keep_id=True)
     for part in (rows.claims, rows.votes, rows.decisions, rows.grants, rows.outcomes, after.reviews):
         _copy(part)
-    _copy(sorted([*rows.evidence, *after.evidence], key=lambda one: one.judged_at))
+    evidence: list[Evidence] = sorted([*rows.evidence, *after.evidence], key=lambda one: one.judged_at)
+    _copy(evidence)
     for at, event in rows.events:
         event.recorded_at = at
     _copy([event for _, event in sorted(rows.events, key=lambda pair: pair[0])])
