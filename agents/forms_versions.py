@@ -21,7 +21,7 @@ class DeclareForm(ReasonForm):
     field_order = ("label", "model", "prompt_digest", "tools_digest", "reason")
 
 
-class VersionField(forms.ModelChoiceField):
+class VersionField(forms.ModelChoiceField[AgentVersion]):
     def label_from_instance(self, obj: AgentVersion) -> str:
         return obj.label
 

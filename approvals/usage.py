@@ -84,7 +84,8 @@ def day_of_agent(agent_id: int, currency: str, *, now: datetime) -> Usage:
 
 def lock(agent_id: int, mandate_id: int) -> None:
     """Row locks under which two at once cannot both be the last within a limit (I10), in the order that
-    docs/architecture.md gives: the agent for its budget and for what several mandates do about one subject, the mandate for its own window."""
+    docs/architecture.md gives: the agent for its budget and for what several mandates do about one subject, the mandate
+    for its own window."""
     Agent.objects.select_for_update(of=("self",), no_key=True).get(pk=agent_id)
     Mandate.objects.select_for_update(of=("self",), no_key=True).get(pk=mandate_id)
 

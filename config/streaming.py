@@ -311,7 +311,7 @@ def _listener(session_key: str, asked: list[str]) -> Listener | None:
 
 
 def _allowed(user: User, asked: list[str]) -> list[str]:
-    """Queues he reviews, agents he answers for, proposals he may see. What is none, or not his, is left out silently."""
+    """Queues he reviews, agents he answers for, proposals he may see. What is none, or not his, is left out."""
     slugs = {found[1] for found in map(_QUEUE.match, asked) if found}
     ids = {UUID(found[1]) for found in map(_PROPOSAL.match, asked) if found}
     topics: list[str] = []
