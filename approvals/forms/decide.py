@@ -8,8 +8,8 @@ from django import forms
 from django.core import signing
 
 from accounts.models import User
+from approvals import pace
 from approvals.models import Proposal, Verdict
-from approvals.services import decide
 from approvals.services.decide import Ballot
 
 _OPENED = "countersign.opened"
@@ -83,7 +83,7 @@ class ApproveForm(SeenForm):
         super().__init__(data, proposal=proposal, verdict=Verdict.APPROVE, person=person)
         self.folds = folds
         self.initial["shown"] = folds_open
-        if not decide.must_be_seen(proposal):
+        if not pace.must_be_seen(proposal):
             del self.fields["seen"]
 
     def clean(self) -> dict[str, Any]:

@@ -25,8 +25,7 @@ from approvals import (
     grants,
     judging,
     news,
-    notifications,
-    pacing,
+    pace,
     permissions,
     probing,
     quorum,
@@ -43,14 +42,12 @@ from approvals.exceptions import (
     WrongState,
 )
 from approvals.models import BlindReview, Claim, Decision, HeldBallot, Proposal, Revision, Verdict, Vote
-from approvals.notifications import Topic
 from approvals.states import State
 from audit import recording
 from audit.events import Kind, Target
 
 MAX_REASON = 60
 MAX_COMMENT = 20_000
-_APPROVING = (Verdict.APPROVE, Verdict.EDIT)
 
 _FINAL_STATE = {
     Verdict.APPROVE: State.APPROVED,
@@ -101,7 +98,7 @@ def decide(*, proposal_id: UUID, reviewer: User, ballot: Ballot) -> Decided:
             judging.lock(proposal_id)
             return _decide(transitions.locked(proposal_id), reviewer, ballot)
     except TooFast as stop:
-        _record_stop(proposal_id, reviewer, stop)
+        pace.record_stop(proposal_id, reviewer, stop)
         raise
 
 
@@ -114,12 +111,13 @@ def _decide(proposal: Proposal, reviewer: User, ballot: Ballot) -> Decided:
         return repeated
     now = timezone.now()
     check(proposal, reviewer, ballot, at=now)
-    if ballot.verdict == Verdict.APPROVE and must_be_seen(proposal) and not ballot.seen:
+    if ballot.verdict == Verdict.APPROVE and pace.must_be_seen(proposal) and not ballot.seen:
         raise NotSeen(
             "Nothing was decided. This action cannot be taken back or is critical: look at all of it first.",
             errors=[{"field": "seen", "message": "must be ticked"}],
         )
-    _check_pace(proposal, reviewer, ballot, now)
+    if ballot.verdict in pace.APPROVING:
+        pace.check(proposal, reviewer, opened_at=ballot.opened_at, now=now)
     assert proposal.queue is not None
     if proposal.queue.undo_seconds and ballot.verdict != Verdict.VETO:
         return _hold(proposal, reviewer, ballot, now)
@@ -177,71 +175,6 @@ def _hold(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> 
     return Decided(proposal, final=False, held_until=until)
 
 
-def _check_pace(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> None:
-    """Nobody approves faster than he can read (A40), where the queue says how fast that is."""
-    queue = proposal.queue
-    if queue is None or ballot.verdict not in _APPROVING:
-        return
-    least = least_seconds(proposal)
-    left = pacing.seconds_left(opened_at=ballot.opened_at, now=now, least=least) if least else 0
-    if left:
-        raise TooFast(
-            f"Nothing was decided. This queue asks for {least} seconds of reading what this one says; "
-            f"{left} are left.",
-            seconds=left,
-        )
-    if not queue.approvals_per_minute:
-        return
-    votes = Vote.objects.filter(reviewer=reviewer, voted_at__gt=now - pacing.MINUTE, verdict__in=_APPROVING)
-    held = HeldBallot.objects.filter(reviewer=reviewer, verdict__in=_APPROVING)
-    moments = [*votes.values_list("voted_at", flat=True), *held.values_list("held_at", flat=True)]
-    left = pacing.wait_for_room(approvals=moments, now=now, per_minute=queue.approvals_per_minute)
-    if left:
-        raise TooFast(
-            f"Nothing was decided. You approved {len(moments)} in the last minute and this queue's pace is "
-            f"{queue.approvals_per_minute}; look at this one for {left} seconds more.",
-            seconds=left,
-        )
-
-
-def must_be_seen(proposal: Proposal) -> bool:
-    """Whether approving it needs `Ballot.seen`."""
-    kind = proposal.action_type
-    return pacing.must_be_seen(risk=kind.risk, is_reversible=kind.reversible_by_id is not None)
-
-
-def least_seconds(proposal: Proposal) -> int:
-    """How long its queue wants a person to look at this proposal before approving it, in seconds."""
-    queue = proposal.queue
-    if queue is None or not (queue.reading_rate or queue.view_seconds):
-        return 0
-    written = len(bytes(proposal.current_revision.canonical).decode())
-    return pacing.least_seconds(
-        risk=proposal.action_type.risk,
-        length=written + len(proposal.summary) + len(proposal.reasoning),
-        view_seconds=queue.view_seconds,
-        reading_rate=queue.reading_rate,
-    )
-
-
-def _record_stop(proposal_id: UUID, reviewer: User, stop: TooFast) -> None:
-    """The stop is an event of its own, outside the transaction that was rolled back; admins hear of it hourly."""
-    with transaction.atomic(durable=True):
-        recording.record(
-            actor=reviewer.actor(),
-            kind=Kind.PACING_STOPPED,
-            target=Target("proposal", str(proposal_id)),
-            detail={"why": stop.detail},
-        )
-        notifications.tell(
-            User.objects.filter(is_superuser=True, is_active=True).values_list("pk", flat=True),
-            topic=Topic.PACING,
-            text=f"{reviewer} was stopped for approving faster than a person can read.",
-            key=f"pacing:{reviewer.pk}:{timezone.now():%Y-%m-%dT%H}",
-            link=f"/proposals/{proposal_id}/",
-        )
-
-
 def _is_own_edit(proposal: Proposal, reviewer: User, ballot: Ballot) -> bool:
     """The same edit once more. It may have moved the proposal to where its editor has no right, so ask this first."""
     made = proposal.revisions.filter(number=ballot.revision + 1, editor=reviewer).first()
@@ -285,7 +218,7 @@ def _check_state(proposal: Proposal, reviewer: User, ballot: Ballot, now: dateti
         raise AlreadyClaimed(f"Your decision was not recorded: {proposal.claimed_by} is on it.")
     if ballot.verdict in (Verdict.APPROVE, Verdict.EDIT) and proposal.agent.state != AgentState.LIVE:
         raise AgentNotLive(f"The agent is {proposal.agent.state}; approving would lead to nothing.")
-    if ballot.verdict in _APPROVING:
+    if ballot.verdict in pace.APPROVING:
         _check_not_stopped(proposal)
 
 
@@ -337,7 +270,7 @@ def _vote(proposal: Proposal, revision: Revision, reviewer: User, ballot: Ballot
 
 
 def _teams_of_approvals(revision: Revision) -> list[list[str]]:
-    return list(revision.votes.filter(verdict__in=_APPROVING).values_list("teams", flat=True))
+    return list(revision.votes.filter(verdict__in=pace.APPROVING).values_list("teams", flat=True))
 
 
 def _is_met(proposal: Proposal, revision: Revision) -> bool:

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts.exceptions import DomainError, Invalid, NotAllowed, NotFound
 from accounts.models import User
-from approvals import pacing, record, several
+from approvals import pace, pacing, record, several
 from approvals.exceptions import NotTogether
 from approvals.models import HeldBallot, Proposal, Revision, Verdict
 from approvals.reading.comparison import Earlier
@@ -109,7 +109,7 @@ def _paced(proposal: Proposal, revision: Revision, ballot: Ballot, sitting: _Sit
     """The ballot as if its page had been opened so much later as the rows before it take to read (A40).
 
     The first is read in full; of the others only what differs has to be, which is why they stand together."""
-    full = decide.least_seconds(proposal)
+    full = pace.least_seconds(proposal)
     if not full or ballot.opened_at is None or proposal.queue is None:
         return ballot
     needed = full
