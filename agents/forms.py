@@ -15,6 +15,7 @@ from agents.services import budgets, mandates
 from agents.services.budgets import Budget
 from agents.services.credentials import MAX_DAYS
 from agents.services.mandates import Terms
+from agents.versions import Announced
 
 
 def _people() -> Any:
@@ -63,7 +64,29 @@ class RegisterForm(AgentForm):
         label="Short name",
         help_text="a-z, 0-9, - and _, for instance refund-helper. It cannot be changed later.",
     )
-    field_order = ("name", "slug", "purpose", "version", "owner", "team")
+    model = forms.CharField(
+        required=False,
+        max_length=200,
+        help_text="What it runs on. It may announce this and the digests by itself.",
+    )
+    prompt_digest = forms.CharField(required=False, max_length=200, label="Digest of its prompt")
+    tools_digest = forms.CharField(required=False, max_length=200, label="Digest of its tools")
+    field_order = (
+        "name",
+        "slug",
+        "purpose",
+        "version",
+        "model",
+        "prompt_digest",
+        "tools_digest",
+        "owner",
+        "team",
+    )
+
+    def said(self) -> Announced:
+        """What the new agent is made of; call it when the form is valid."""
+        values = self.cleaned_data
+        return Announced(values["model"], values["prompt_digest"], values["tools_digest"])
 
     def clean_slug(self) -> str:
         slug = str(self.cleaned_data["slug"])

@@ -13,6 +13,7 @@ from agents.versions import Announced
 from audit import recording
 from audit.events import Actor, Kind, Target
 
+_BLANK = Announced()
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}\Z")
 
 
@@ -25,8 +26,10 @@ def register(
     purpose: str = "",
     version: str = "1",
     team: Group | None = None,
+    said: Announced | None = None,
 ) -> Agent:
-    """A new live agent with its owner. Admins may name any owner, others only themselves."""
+    """A new live agent with its owner. Admins may name any owner, others only themselves. `said` is what it is made of,
+    where that is known; it may announce it by itself with its first proposal."""
     if owner.pk != actor.pk:
         permissions.check_is_admin(actor)
     if not _SLUG.fullmatch(slug):
@@ -44,19 +47,28 @@ def register(
                 version=version,
                 team=team,
                 actor=actor.actor(),
+                said=said or _BLANK,
             )
     except IntegrityError as error:
         raise Conflict(f"There is an agent {slug!r} already; choose another slug.") from error
 
 
 def create(
-    *, slug: str, name: str, owner: User, purpose: str, version: str, team: Group | None, actor: Actor
+    *,
+    slug: str,
+    name: str,
+    owner: User,
+    purpose: str,
+    version: str,
+    team: Group | None,
+    actor: Actor,
+    said: Announced = _BLANK,
 ) -> Agent:
     """A step of `register` and of loading blueprints: the row and its audit event."""
     agent = Agent.objects.create(
         slug=slug, name=name, owner=owner, purpose=purpose, version=version or "1", team=team
     )
-    versions.current(agent)
+    versions.announce(agent, said, actor=actor, credential_id=None)
     authority.bump()
     recording.record(
         actor=actor, kind=Kind.AGENT_REGISTERED, target=Target("agent", str(agent.pk)), after=_facts(agent)

@@ -20,8 +20,17 @@ from agents.services.assign_owners import assign_manager
 def agent_register(request: HttpRequest) -> HttpResponse:
     form = RegisterForm(request.POST or None, by=me(request))
     if request.method == "POST" and form.is_valid():
-        values = form.cleaned_data | {"owner": form.cleaned_data.get("owner") or me(request)}
-        agent = register.register(actor=me(request), **values)
+        values = form.cleaned_data
+        agent = register.register(
+            actor=me(request),
+            slug=values["slug"],
+            name=values["name"],
+            owner=values.get("owner") or me(request),
+            purpose=values["purpose"],
+            version=values["version"],
+            team=values["team"],
+            said=form.said(),
+        )
         messages.success(request, f"{agent} is registered. Issue a credential and give it a mandate.")
         return redirect("approvals:agent", slug=agent.slug)
     return render(request, "agents/register.html", {"form": form})

@@ -209,3 +209,12 @@ def test_signing_in_the_browser_form() -> None:
     assert client.post(address, {"sign": "1", f"answer-{asked.pk}-reason": "Read it."}).status_code == 302
     assert tier(the) == "on_the_loop"
     assert promote.target_of("on_the_loop") == "out_of_the_loop"
+
+
+def test_what_an_agent_is_made_of_can_be_said_when_it_is_registered() -> None:
+    client = Client()
+    client.force_login(admin())
+    data = {"name": "New", "slug": "new", "version": "7", "owner": admin().pk, **FIRST}
+    assert client.post("/agents/-/register/", data).status_code == 302
+    [version] = AgentVersion.objects.filter(agent__slug="new")
+    assert (version.label, version.model, version.tools_digest) == ("7", "m-1", "sha256:bb")
