@@ -175,6 +175,8 @@ def fill_shelves(cast: Cast, rng: random.Random) -> None:
                 days=disguise.whole_weeks(source.created_at, timezone.now()) or WEEK,
                 chance=rng,
             )
+            if probe_library.argument_faults(kind, disguised.content.arguments):
+                continue
             probe_library.add(
                 action_type=kind.name,
                 draft=probe_library.Draft(

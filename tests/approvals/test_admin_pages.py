@@ -159,7 +159,8 @@ def test_every_address_of_these_apps_is_known_to_this_file() -> None:
         "credential_rotate", "credential_revoke", "mandate_add", "mandate_edit", "action_types",
         "action_type_add", "action_type", "action_type_edit", "explorer", "event", "people", "person_invite",
         "person_issue_link", "person_reactivate", "preferences", "password_set", "teams", "team",
-        "team_add", "team_remove", "absence", "absence_list", "absence_end",
+        "team_add", "team_remove", "absence", "absence_list", "absence_end", "agent_budget", "version_list",
+        "version_declare", "version_equivalence", "version_answer",
     }  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """Loading a blueprint: whole or not at all, seen before it happens, harmless to repeat."""
 
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -10,9 +9,9 @@ from django.core.management import CommandError, call_command
 
 from accounts.exceptions import NotAllowed
 from accounts.models import User
+from agents.autonomy import Tier
 from agents.models import ActionType, Agent, Mandate
 from agents.services import mandates
-from agents.services.mandates import as_terms
 from approvals.blueprint import BlueprintRefused
 from approvals.models import Policy, PolicyVersion, Queue
 from approvals.services import load_blueprint
@@ -87,8 +86,7 @@ def test_load_shows_each_changed_field() -> None:
 def test_load_leaves_an_earned_tier_alone_and_lowers_it_to_a_lower_ceiling() -> None:
     load()
     mandate = Mandate.objects.get()
-    terms = replace(as_terms(mandate), tier="on_the_loop")
-    mandates.save(agent_id=mandate.agent_id, action_type="refund_order", terms=terms, actor=factories.admin())
+    factories.earned(mandate, Tier.ON_THE_LOOP)
 
     plan = load()
     assert not plan.is_needed

@@ -106,7 +106,7 @@ def test_a_window_does_not_outlive_the_authority_that_opened_it(changed: dict[st
     decision = Decision.objects.get()
     assert (state(proposal), decision.verdict, decision.reason) == ("rejected", "reject", reason)
     assert not Grant.objects.exists()
-    assert not Evidence.objects.exists()
+    assert not Evidence.judgements().exists()
 
 
 def test_a_suspended_agents_windows_end_in_rejection() -> None:

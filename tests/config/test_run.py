@@ -81,7 +81,11 @@ class Run:
         raise AssertionError(f"nothing matched {pattern!r} in:\n" + "\n".join(heard))
 
     def pids(self) -> dict[str, int]:
-        rows = json.loads((self.var / "run" / "processes.json").read_text(encoding="utf-8"))
+        found = self.var / "run" / "processes.json"
+        deadline = time.monotonic() + 30
+        while not found.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        rows = json.loads(found.read_text(encoding="utf-8"))
         return {row["name"]: row["pid"] for row in rows}
 
     def get(self, path: str) -> int:

@@ -13,9 +13,11 @@ from django.db import connection
 from django.utils import timezone
 
 from agents.autonomy import Tier
+from agents.exceptions import AgentNotLive
+from agents.models import Agent
 from approvals import transitions
 from approvals.models import Proposal, Verdict
-from approvals.services import claim, expire, redeem, report, suspend
+from approvals.services import claim, expire, redeem, report, stop, suspend
 from audit import recording
 from tests.factories import ARGUMENTS, Desk, admin, desk
 from tests.invariants.calls import AgentCalls, call, history
@@ -105,8 +107,32 @@ DEEDS: list[tuple[str, Callable[[Desk], Proposal], Callable[[Desk, Proposal], An
 ]
 
 
-@pytest.mark.parametrize(("name", "reach", "deed", "after"), DEEDS, ids=[deed[0] for deed in DEEDS])
-@pytest.mark.parametrize("where", ["_announce", "record"])
+def test_a_fault_in_taking_back_leaves_the_agent_suspended_and_the_rest_to_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Suspending is one transaction, what it takes back are others: nothing can run in between, and a tick ends it."""
+    the = desk()
+    proposal = approved(the)
+    monkeypatch.setattr(transitions, "_announce", fail)
+    with pytest.raises(Injected):
+        suspend.suspend(agent_id=the.agent.pk, actor=admin(), reason="odd")
+    monkeypatch.undo()
+    assert Agent.objects.get(pk=the.agent.pk).state == "suspended"
+    with pytest.raises(AgentNotLive):
+        redeem.redeem(proposal_id=proposal.pk, bearer=the.bearer, digest=proposal.digest)
+    assert stop.finish(now=timezone.now()) == 1
+    assert Proposal.objects.get(pk=proposal.pk).state == "revoked"
+
+
+FAULTS = [
+    pytest.param(*deed, where, id=f"{where}-{deed[0]}")
+    for where in ("_announce", "record")
+    for deed in DEEDS
+    if (deed[0], where) != ("suspend", "_announce")  # two transactions: the test above
+]
+
+
+@pytest.mark.parametrize(("name", "reach", "deed", "after", "where"), FAULTS)
 def test_a_fault_in_the_middle_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
