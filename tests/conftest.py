@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,7 +52,7 @@ def _nothing_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """No proposal is drawn for a review after the fact, unless a test says how the coin falls."""
     submit = sys.modules.get("approvals.services.submit")
     if submit is not None:
-        monkeypatch.setattr(submit, "_random", SimpleNamespace(random=lambda: 0.999999))
+        monkeypatch.setattr(submit._random, "random", lambda: 0.999999)
 
 
 @pytest.fixture(scope="session")

