@@ -115,8 +115,8 @@ def test_a24_a_double_click_is_one_decision_with_the_same_answer(verdict: Verdic
 
 
 def test_a_veto_and_the_end_of_the_window_at_once() -> None:
-    the = desk(Tier.ON_THE_LOOP)
     for _ in range(ROUNDS):
+        the = desk(Tier.ON_THE_LOOP)  # its own agent each time: a veto takes the autonomy away
         proposal = the.propose()
         results = together(
             lambda: vote(Verdict.VETO)(the, proposal),  # noqa: B023 - run at once
