@@ -129,6 +129,17 @@ class Kind(StrEnum):
     SIGNED_OUT = "person.signed_out"
     SIGN_IN_FAILED = "person.sign_in_failed"
     ADMIN_CHANGED = "admin.changed"
+    ACTIVITY_RECORDED = "activity.recorded"
+    LOG_READ = "log.read"
+    LOG_EXPORTED = "log.exported"
+    LOG_COSIGNED = "log.cosigned"
+    LOG_STALLED = "log.stalled"
+    LOG_RESTORED = "log.restored"
+    CONTENT_EXPIRED = "content.expired"
+    SUBJECT_ERASED = "subject.erased"
+    HOLD_PLACED = "hold.placed"
+    HOLD_LIFTED = "hold.lifted"
+    RETENTION_SAVED = "retention.saved"
 
 
 Content = dict[str, Any]

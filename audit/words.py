@@ -107,6 +107,17 @@ _WORDS = {
     "team.changed": "changed the team",
     "access.refused": "was refused",
     "admin.changed": "changed a record in the administration",
+    "activity.recorded": "told what it did",
+    "log.read": "read the audit log",
+    "log.exported": "exported from the audit log",
+    "log.cosigned": "cosigned a checkpoint",
+    "log.stalled": "found events that are not sealed",
+    "log.restored": "let the log go on after a restore",
+    "content.expired": "deleted content whose time was up",
+    "subject.erased": "erased a person's data",
+    "hold.placed": "placed a legal hold",
+    "hold.lifted": "lifted a legal hold",
+    "retention.saved": "changed how long content is kept",
 }
 
 

@@ -42,6 +42,19 @@ if not (DATABASE_URL and REDIS_URL):
     REDIS_URL = REDIS_URL or _services.redis_url
 
 
+SEALER_DIR = Path(os.environ.get("COUNTERSIGN_SEALER_DIR") or VAR / "sealer")
+"""The sealer's alone: the key that signs checkpoints, and the last one it signed. Web needs no access to it."""
+LOG_DIR = Path(os.environ.get("COUNTERSIGN_LOG_DIR") or VAR / "log-files")
+"""The transparency log: tiles, checkpoints, timestamps, cosignatures. Written by the sealer, public to read."""
+CONTENT_KEYS_DIR = Path(os.environ.get("COUNTERSIGN_CONTENT_KEYS_DIR") or VAR / "content-keys")
+"""One key per data subject; never beside the database's backups, or erasing somebody erases nothing."""
+TIMESTAMP_URL = os.environ.get("COUNTERSIGN_TIMESTAMP_URL", "")
+TIMESTAMP_ROOTS = os.environ.get("COUNTERSIGN_TIMESTAMP_ROOTS", "")
+"""An RFC 3161 authority, and the file with its root certificates (PEM)."""
+WITNESSES = [key for key in os.environ.get("COUNTERSIGN_WITNESSES", "").split(",") if key]
+"""Public keys (C2SP vkeys) of witnesses whose cosignatures are taken."""
+
+
 def _database(url: str) -> dict[str, object]:
     """Django's database entry for a postgresql:// address; a `host` query parameter names a socket directory."""
     parts = urlsplit(url)
