@@ -5,7 +5,7 @@ The commitment is SHA-256(salt ‖ content) (audit/chain.py); who holds the row 
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 LONGEST = 1024
 """Bytes."""
@@ -53,7 +53,7 @@ def leaf(*, event: int, kind: str, time: datetime, transaction: int, commitment:
 
 def written(time: datetime) -> str:
     """Six decimals, always, so that one moment has one spelling."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # noqa: UP017 - 3.10
 
 
 def read(data: bytes) -> Leaf:
