@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.http import person
 from accounts.models import User
-from approvals import blind, facts, record
+from approvals import blind, facts, record, showing
 from approvals.exceptions import NothingToClaim
 from approvals.forms.blind import JudgeForm
 from approvals.models import BlindReview
@@ -135,7 +135,7 @@ def blind_release(request: HttpRequest, review_id: int) -> HttpResponse:
 
 
 def _form(request: HttpRequest, review: BlindReview, data: Any = None) -> JudgeForm:
-    folds = page.findings_of(review.proposal, review.revision).folds
+    folds = showing.findings_of(review.proposal, review.revision).folds
     return JudgeForm(data, proposal=review.proposal, folds=folds, folds_open=page.are_folds_open(request))
 
 
@@ -148,13 +148,13 @@ def _shown(
     proposal, revision = review.proposal, review.revision
     proposal.revision, proposal.digest = revision.number, revision.digest
     proposal.amount, proposal.currency = facts.money(proposal.action_type, revision.arguments)
-    findings = page.findings_of(proposal, revision)
+    findings = showing.findings_of(proposal, revision)
     held = review.claimed_until is not None and review.claimed_until > timezone.now()
     context = {
         "review": review,
         "proposal": proposal,
         "revision": revision,
-        "sheet": page.sheet_of(proposal, revision, record.judged_before(proposal)),
+        "sheet": showing.sheet_of(proposal, revision, record.judged_before(proposal)),
         "hosts": findings.hosts,
         "folds": findings.folds,
         "folds_open": page.are_folds_open(request),

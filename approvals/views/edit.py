@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.http import person
 from accounts.models import User
-from approvals import edit_preview, selectors
+from approvals import edit_preview, selectors, showing
 from approvals.edit_preview import Preview
 from approvals.editing import rows as edit_rows
 from approvals.editing.form import EditForm
@@ -33,7 +33,7 @@ def proposal_edit(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
     """The form. Adding a row, taking one out or checking is a submit of the same form that decides nothing."""
     me = person(request)
     found = selectors.proposal_for(me, proposal_id)
-    revision = page.current_revision(found)
+    revision = showing.current_revision(found)
     data: QueryDict | None = request.POST if request.method == "POST" else None
     step = edit_rows.step_of(data) if data is not None else None
     focus = ""
@@ -62,7 +62,7 @@ def proposal_edit_preview(request: HttpRequest, proposal_id: UUID) -> HttpRespon
     """The difference, the faults and the policy's answer for the form as it stands; changes nothing."""
     me = person(request)
     found = selectors.proposal_for(me, proposal_id)
-    revision = page.current_revision(found)
+    revision = showing.current_revision(found)
     form = _form(me, found, revision, request.POST)
     context = {"preview": _preview(request, me, found, revision, form), "proposal": found, "form": form}
     return render(request, "approvals/_edit_preview.html", context)

@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.http import person
-from approvals import selectors
+from approvals import selectors, showing
 from approvals.views import page
 
 
@@ -24,7 +24,7 @@ def proposal_print(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
     me = person(request)
     found = selectors.proposal_for(me, proposal_id)
     context = {
-        **page.shown(me, found, page.current_revision(found)),
+        **page.shown(me, found, showing.current_revision(found)),
         "revisions": page.revisions_of(found),
         "decisions": sorted(found.decisions.all(), key=lambda decision: decision.decided_at),
         "votes": sorted(found.votes.all(), key=lambda vote: vote.voted_at),
