@@ -43,6 +43,7 @@ class AuditEvent(models.Model):
             models.Index(fields=["object_type", "object_id", "id"], name="audit_by_object"),
             models.Index(fields=["actor_kind", "actor_id", "id"], name="audit_by_actor"),
             models.Index(fields=["transaction", "id"], name="audit_by_transaction"),
+            models.Index(fields=["recorded_at", "id"], name="audit_by_time"),
         ]
 
     def __str__(self) -> str:
