@@ -13,8 +13,8 @@ from joserfc.jwt import JWTClaimsRegistry
 
 from approvals import keys
 from approvals.exceptions import GrantRefused
-from approvals.ids import uuid7
 from approvals.models import Grant, Proposal, Revision
+from audit.ids import uuid7
 
 # RFC 9864 renames EdDSA to Ed25519; DESIGN.md §4 and today's verifiers say EdDSA.
 warnings.filterwarnings("ignore", message="EdDSA is deprecated", category=SecurityWarning)

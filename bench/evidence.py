@@ -55,7 +55,7 @@ def measure() -> None:
     from agents.evidence import Judgement
     from agents.models import Evidence, Standing
     from agents.turning import Subject
-    from approvals.ids import uuid7
+    from audit.ids import uuid7
     from tests.factories import desk
 
     the = desk()

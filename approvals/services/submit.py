@@ -23,12 +23,12 @@ from agents.versions import Announced
 from approvals import acceptance, blind, canonical, deadlines, facts, grants, news, rollbacks, routing, usage
 from approvals.acceptance import Draft
 from approvals.exceptions import IdempotencyConflict, InFlight
-from approvals.ids import uuid7
 from approvals.models import BlindReview, Decision, Priority, Proposal, Revision, Verdict
 from approvals.requests import ProposeRequest
 from approvals.states import State
 from audit import recording
 from audit.events import Target
+from audit.ids import uuid7
 
 _random = secrets.SystemRandom()
 _ATTEMPTS = 5

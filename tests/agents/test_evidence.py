@@ -19,9 +19,9 @@ from agents.models import ActionType, Evidence, Mandate, Standing, TierChange
 from agents.tier_model import State
 from agents.turning import Subject
 from approvals import judging
-from approvals.ids import uuid7
 from approvals.models import Notification, Verdict
 from approvals.services import promote
+from audit.ids import uuid7
 from audit.models import AuditEvent
 from tests.factories import Desk, action_type, admin, desk
 from tests.races.test_over_http import at_once

@@ -12,9 +12,9 @@ from agents import evidence, turning
 from agents.autonomy import Tier
 from agents.evidence import Judgement
 from agents.models import Mandate, Standing, TierChange
-from approvals.ids import uuid7
 from approvals.models import Notification
 from approvals.services import promote
+from audit.ids import uuid7
 from tests.agents.test_evidence import (
     SOON,
     Basis,

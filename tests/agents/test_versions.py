@@ -16,9 +16,9 @@ from agents.models import Agent, AgentVersion, Evidence, Mandate, Standing, Tier
 from agents.services import versions
 from agents.tier_model import State
 from agents.turning import Subject
-from approvals.ids import uuid7
 from approvals.models import Proposal
 from approvals.services import promote
+from audit.ids import uuid7
 from audit.models import AuditEvent
 from tests.factories import Desk, admin, desk, earned
 
