@@ -103,20 +103,26 @@ def checked(token_hash: bytes) -> Bearer:
     return bearer
 
 
-def body(request: HttpRequest) -> bytes:
-    """The raw body; refused by its declared length before a byte of it is parsed (A6)."""
+def body(request: HttpRequest, *, most: int | None = None) -> bytes:
+    """The raw body; refused by its declared length before a byte of it is parsed (A6).
+
+    `most` is for the few addresses that take another number of bytes than `MAX_BODY_BYTES`."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedBody("Send the body uncompressed.")
+    return raw_body(request, most=settings.MAX_BODY_BYTES if most is None else most)
+
+
+def raw_body(request: HttpRequest, *, most: int) -> bytes:
+    """As it came over the wire, whatever its encoding."""
     try:
         declared = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError as error:
         raise BadRequest("Content-Length is not a number.") from error
-    limit = settings.MAX_BODY_BYTES
-    if declared > limit:
-        raise TooLarge(f"The body has {declared} bytes; at most {limit} are taken.")
-    data = request.read(limit + 1)
-    if len(data) > limit:
-        raise TooLarge(f"The body has more than {limit} bytes.")
+    if declared > most:
+        raise TooLarge(f"The body has {declared} bytes; at most {most} are taken.")
+    data = request.read(most + 1)
+    if len(data) > most:
+        raise TooLarge(f"The body has more than {most} bytes.")
     return data
 
 
@@ -126,6 +132,11 @@ def parse(data: bytes, into: type[_S]) -> _S:
         value = strict_json.loads(data)
     except NotStrictJson as error:
         raise BadRequest(f"The body is not acceptable: {error}.") from error
+    return typed(value, into)
+
+
+def typed(value: Any, into: type[_S], *, at: str = "") -> _S:
+    """A parsed value as a typed request; `at` is the pointer to it within the body."""
     try:
         return msgspec.convert(value, into)
     except msgspec.ValidationError as error:
@@ -137,7 +148,7 @@ def parse(data: bytes, into: type[_S]) -> _S:
             name = message.partition("`")[2].removesuffix("`")
             field = f"{field}/{name.replace('~', '~0').replace('/', '~1')}"
         raise FieldsInvalid(
-            "A field was refused.", errors=[{"field": field or "/", "message": message}]
+            "A field was refused.", errors=[{"field": at + field or "/", "message": message}]
         ) from error
 
 

@@ -17,14 +17,14 @@ class NotStrictJson(ValueError):
     """The text is not acceptable JSON; the message says where the fault is and what to send."""
 
 
-def loads(data: bytes) -> Any:
-    """The parsed value. Raises `NotStrictJson`."""
+def loads(data: bytes, *, wide: bool = False) -> Any:
+    """The parsed value; `wide` lets numbers of 64 bits pass, which protobuf's JSON has. Raises `NotStrictJson`."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise NotStrictJson(f"the body is not UTF-8 (byte {error.start})") from error
     try:
-        value = _decoder.decode(text)
+        value = (_wide_decoder if wide else _decoder).decode(text)
     except NotStrictJson:
         raise
     except RecursionError as error:
@@ -59,6 +59,12 @@ def _integer(digits: str) -> int:
     raise _loses_digits(digits)
 
 
+def _wide_integer(digits: str) -> int:
+    if len(digits) <= 20:
+        return int(digits)
+    raise NotStrictJson(f"the number {digits[:24]} has more than 64 bits")
+
+
 def _float(text: str) -> float:
     number = float(text)
     if math.isinf(number) or (
@@ -66,6 +72,13 @@ def _float(text: str) -> float:
     ):
         raise _loses_digits(text)
     return 0.0 if number == 0 else number
+
+
+def _wide_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise NotStrictJson(f"the number {text[:24]} is beyond a double")
+    return number
 
 
 def _loses_digits(text: str) -> NotStrictJson:
@@ -80,6 +93,10 @@ def _constant(name: str) -> Any:
 
 _decoder = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)
+
+_wide_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_wide_integer, parse_float=_wide_float, parse_constant=_constant
 )
 
 

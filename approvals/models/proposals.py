@@ -1,5 +1,6 @@
 """Proposals and their revisions."""
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 import msgspec
@@ -14,6 +15,7 @@ from agents.autonomy import Tier
 from agents.models import ActionType, Agent, Credential
 from approvals.models.queues import PolicyVersion, Queue
 from approvals.states import State
+from audit.content import Gone, open_all
 
 
 class Priority(models.IntegerChoices):
@@ -57,7 +59,11 @@ class Proposal(models.Model):
     `queued_at` is when it came into its queue (None: when it was made); `attention_at` when a reminder or an
     escalation is next due, everything up to `attended_at` has been done. `planted` marks a probe: it belongs to no
     agent's record, to no figure of the business, and is never granted. `subject_key` is the subject as limits compare
-    it (`approvals.subjects.key`), empty where the agent names none."""
+    it (`approvals.subjects.key`), empty where the agent names none.
+
+    The conversation is encrypted under its subject's key (`kept_context`) and read by `context` alone; `plain_context`
+    has what came before that and has not been moved yet (approvals/services/encrypt.py). `erased_at`: its subject was
+    erased, and with him everything here that told of him."""
 
     State = State
 
@@ -81,7 +87,10 @@ class Proposal(models.Model):
     summary = models.TextField(blank=True)
     reasoning = models.TextField(blank=True)
     confidence = models.FloatField(null=True)
-    context = models.JSONField(default=list)
+    plain_context = models.JSONField(default=list, db_column="context")
+    kept_context = models.ForeignKey(
+        "audit.Content", models.PROTECT, null=True, related_name="+", db_index=False
+    )
     subject_type = models.CharField(max_length=60, blank=True)
     subject_id = models.CharField(max_length=200, blank=True)
     subject_key = models.CharField(max_length=200, default="", db_default="")
@@ -119,6 +128,7 @@ class Proposal(models.Model):
     queued_at = models.DateTimeField(null=True)
     attention_at = models.DateTimeField(null=True)
     attended_at = models.DateTimeField(null=True)
+    erased_at = models.DateTimeField(null=True)
 
     objects: ClassVar[models.Manager["Proposal"]] = ProposalQuerySet.as_manager()
 
@@ -180,6 +190,8 @@ class Proposal(models.Model):
             models.Index(fields=["agent", "subject_key", "created_at"], name="proposal_by_subject"),
             models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="proposal_children"),
             models.Index(fields=["agent"], condition=Q(state="unknown"), name="proposal_unknown"),
+            models.Index(fields=["id"], condition=~Q(plain_context=[]), name="proposal_context_in_plain"),
+            models.Index(fields=["agent", "trace_id"], condition=~Q(trace_id=""), name="proposal_by_trace"),
         ]
 
     def __str__(self) -> str:
@@ -191,6 +203,27 @@ class Proposal(models.Model):
         return self.claimed_by_id is not None and bool(
             self.claimed_until and self.claimed_until > timezone.now()
         )
+
+    @property
+    def context(self) -> list[dict[str, Any]]:
+        """The conversation that the agent sent along; empty where there was none or it is gone."""
+        return self._opened if isinstance(self._opened, list) else []
+
+    @property
+    def context_gone(self) -> Gone | None:
+        """Why the conversation cannot be shown any more."""
+        return self._opened if isinstance(self._opened, Gone) else None
+
+    @cached_property
+    def _opened(self) -> list[dict[str, Any]] | Gone:
+        if self.kept_context_id is None:
+            return list(self.plain_context or [])
+        assert self.kept_context is not None
+        found = open_all([self.kept_context])[self.kept_context_id]
+        if isinstance(found, Gone):
+            return found
+        turns: list[dict[str, Any]] = msgspec.json.decode(found)
+        return turns
 
     @property
     def current_revision(self) -> "Revision":
