@@ -175,7 +175,7 @@ def _sheet(proposal: Proposal, revision: Revision, *, beside: Beside | None = No
 def table(queue: Queue, group: Group, ids: Sequence[UUID], viewer: User) -> Table | None:
     """The members `ids` of the group side by side; None where none of them is left."""
     found = (
-        Proposal.objects.select_related("agent", "action_type", "queue", "claimed_by")
+        Proposal.objects.select_related("agent", "action_type", "queue", "claimed_by", "kept_context")
         .filter(queue=queue)
         .in_bulk(ids)
     )

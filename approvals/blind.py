@@ -158,8 +158,12 @@ def waiting_for(user: User, *, limit: int) -> list[BlindReview]:
 
 def review_for(user: User, review_id: int) -> BlindReview:
     """One of them with all its page needs. Raises `NotFound`."""
-    rows = open_to(user).select_related(
-        "proposal__agent", "proposal__action_type__reversible_by", "revision", "queue", "claimed_by"
+    rows = (
+        open_to(user)
+        .select_related(
+            "proposal__agent", "proposal__action_type__reversible_by", "proposal__kept_context", "revision"
+        )
+        .select_related("queue", "claimed_by")
     )
     found = rows.filter(pk=review_id).first()
     if found is None:

@@ -71,7 +71,7 @@ def unsent(user: User) -> list[HeldBallot]:
 _LONG = (
     "revision__canonical",
     "revision__document",
-    *(f"proposal__{name}" for name in ("context", "reasoning", "summary", "current_state", "metadata")),
+    *(f"proposal__{name}" for name in ("plain_context", "reasoning", "summary", "current_state", "metadata")),
     "proposal__action_type__schema",
 )
 

@@ -140,7 +140,7 @@ def rows() -> QuerySet[Proposal]:
     """Proposals with what a list shows of each, without the long texts."""
     return Proposal.objects.select_related(
         "agent", "action_type", "queue", "claimed_by", "assigned_to", "held_ballot__reviewer"
-    ).defer("context", "reasoning", "summary", "current_state", "metadata", "action_type__schema")
+    ).defer("plain_context", "reasoning", "summary", "current_state", "metadata", "action_type__schema")
 
 
 def _sources(filters: Filters) -> tuple[_Source, ...]:

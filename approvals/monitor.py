@@ -148,8 +148,8 @@ def _with_all() -> QuerySet[Proposal]:
     return (
         Proposal.objects.select_related("agent", "action_type", "queue", "grant")
         .select_related("rollback_request__asked_by", "rollback_request__compensation")
-        .defer("context", "reasoning", "summary", "current_state", "metadata")
-        .defer("rollback_request__compensation__context", "rollback_request__compensation__reasoning")
+        .defer("plain_context", "reasoning", "summary", "current_state", "metadata")
+        .defer("rollback_request__compensation__plain_context", "rollback_request__compensation__reasoning")
         .defer("grant__token")
     )
 

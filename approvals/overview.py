@@ -280,7 +280,7 @@ def unknown_outcomes(user: User) -> QuerySet[Proposal]:
     return (
         Proposal.objects.filter(permissions.visible_to(user), state=State.UNKNOWN)
         .select_related("agent__owner", "action_type", "outcome")
-        .defer("context", "reasoning", "current_state", "metadata")
+        .defer("plain_context", "reasoning", "current_state", "metadata")
         .order_by(F("changed_at").asc())
     )
 

@@ -32,7 +32,7 @@ def content_of(proposal: Proposal, revision: Revision, *, note: str = "") -> Con
         arguments=revision.arguments,
         summary=proposal.summary,
         reasoning=proposal.reasoning,
-        context=list(proposal.context or []),
+        context=list(proposal.context),
         subject_type=proposal.subject_type,
         subject_id=proposal.subject_id,
         current_state=proposal.current_state,
@@ -276,7 +276,7 @@ def mended_places(agents_own: Revision, final: Revision, action_type: ActionType
 def source_for(action_type: ActionType, proposal_id: UUID) -> tuple[Proposal, Revision, Revision]:
     """A proposal to make a probe of, with the agent's own latest revision and the final one. Raises `NotFound`."""
     found = (
-        Proposal.objects.select_related("agent", "action_type")
+        Proposal.objects.select_related("agent", "action_type", "kept_context")
         .filter(pk=proposal_id, action_type=action_type, planted=False)
         .first()
     )

@@ -46,7 +46,7 @@ def rehearse(*, domain: str, rules: list[dict[str, Any]], default_queue: str) ->
     proposals = list(
         Proposal.objects.filter(action_type__domain=domain, planted=False)
         .select_related("agent__team", "action_type")
-        .defer("context", "reasoning", "current_state", "metadata")
+        .defer("plain_context", "reasoning", "current_state", "metadata")
         .order_by("-id")[:TRIED]
     )
     revisions = {

@@ -113,7 +113,7 @@ def queue_for(user: User, slug: str) -> Queue:
 def _for_list() -> Any:
     """Rows for a list: without the long texts."""
     return Proposal.objects.select_related("agent", "action_type", "claimed_by").defer(
-        "context", "reasoning", "current_state", "metadata"
+        "plain_context", "reasoning", "current_state", "metadata"
     )
 
 
@@ -189,6 +189,7 @@ def proposal_for(user: User, proposal_id: UUID) -> Proposal:
         Proposal.objects.select_related(
             "agent__owner", "agent__team", "action_type", "queue", "claimed_by", "policy_version__policy"
         )
+        .select_related("kept_context")
         .prefetch_related("revisions__editor", "votes__reviewer", "votes__revision", "decisions")
         .filter(pk=proposal_id)
         .first()
@@ -211,7 +212,7 @@ def own_proposal(agent_id: int, proposal_id: UUID) -> Proposal:
     """An agent's own proposal, with what its representation needs. Raises `NotFound` for everything else (I9)."""
     found = (
         Proposal.objects.select_related("action_type", "queue", "agent", "grant", "outcome")
-        .defer("context", "reasoning", "summary", "current_state", "metadata")
+        .defer("plain_context", "reasoning", "summary", "current_state", "metadata")
         .filter(pk=proposal_id, agent_id=agent_id, planted=False)
         .first()
     )
@@ -227,7 +228,7 @@ def own_proposals(
     found = (
         Proposal.objects.select_related("action_type__reversible_by", "queue", "agent", "grant", "outcome")
         .select_related("rollback_request__asked_by")
-        .defer("context", "reasoning", "summary", "current_state", "metadata")
+        .defer("plain_context", "reasoning", "summary", "current_state", "metadata")
         .filter(agent_id=agent_id, planted=False)
         .order_by("-id")
     )

@@ -81,12 +81,13 @@ def reference_script(token: str, body: bytes) -> str:
         digest(token), "KEY", hashlib.sha256(body).digest(), request, authority.fresh()
     )
     values: dict[str, Any] = acceptance.parameters(draft, number)
-    identity = f"{draft.proposal.id}"
+    identity, told = f"{draft.proposal.id}", f"{draft.proposal.kept_context_id}"
     with connection.cursor() as cursor:
-        statement: str = cursor.mogrify(acceptance.INSERT, values | {"slot": 424242})
+        statement: str = cursor.mogrify(acceptance.statement(draft), values | {"slot": 424242})
     return (
         "\\set r random(1, 4000000000000000)\n"
         + statement.replace(identity, "' || lpad(to_hex(:r), 32, '0') || E'")
+        .replace(told, "' || lpad(to_hex(:r), 32, '0') || E'")
         .replace('"KEY"', "\"k' || :r || E'\"")
         .replace("424242", ":r")
         .replace("\n", " ")

@@ -273,6 +273,7 @@ def _plant(serving: ProbeServing, draft: Draft, now: datetime) -> None:
         kind=f"proposal.{proposal.state}",
         target=Target("proposal", str(proposal.pk), 1),
         after=after,
+        detail=submit.naming(draft.content),
         policy_version=proposal.policy_version_id,
     )
     answer = acceptance.accept(draft, authority.current())

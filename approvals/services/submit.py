@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from agents import authority, pointers, schemas, standings, versions
 from agents.authority import Bearer, Cache
 from agents.autonomy import Tier
-from agents.exceptions import ArgumentsInvalid, BadCredential
+from agents.exceptions import ArgumentsInvalid, BadCredential, KeysAway
 from agents.models import ActionType, Agent, Mandate
 from agents.services import versions as announcing
 from agents.versions import Announced
@@ -26,10 +28,12 @@ from approvals.exceptions import IdempotencyConflict, InFlight
 from approvals.models import BlindReview, Decision, Priority, Proposal, Revision, Verdict
 from approvals.requests import ProposeRequest
 from approvals.states import State
-from audit import recording
+from audit import content, keys, recording
 from audit.events import Target
 from audit.ids import uuid7
+from audit.models import Content, ContentKind
 
+log = structlog.get_logger(__name__)
 _random = secrets.SystemRandom()
 _ATTEMPTS = 5
 _DEFAULT_EXPIRY = timedelta(days=2)
@@ -67,7 +71,7 @@ def submit(*, token_hash: bytes, key: str, request_digest: bytes, request: Propo
     """Accept one proposal, or answer a repeat with what was accepted before.
 
     `request_digest` is SHA-256 of the body. Raises `BadCredential`, `ArgumentsInvalid` (also for an unknown action
-    type), `IdempotencyConflict`, `InFlight`."""
+    type), `IdempotencyConflict`, `InFlight`, `KeysAway`."""
     asked = _Request(key, request_digest, request)
     cache = authority.cache()
     for _ in range(_ATTEMPTS):
@@ -211,7 +215,8 @@ def _draft(standing: _Standing, asked: _Request) -> Draft:
             now=now,
         )
     )
-    content = canonical.arguments_bytes(request.arguments)
+    arguments = canonical.arguments_bytes(request.arguments)
+    told = _conversation(request, now)
     queue = rules.queues[route.queue] if route.queue else None
     probability = _draw_probability(route.state, mandate, action_type)
     proposal = Proposal(
@@ -227,7 +232,7 @@ def _draft(standing: _Standing, asked: _Request) -> Draft:
         tier=route.tier,
         revision=1,
         digest=canonical.digest(
-            agent=agent.slug, action_type=action_type.name, revision=1, canonical=content
+            agent=agent.slug, action_type=action_type.name, revision=1, canonical=arguments
         ),
         title=pointers.title(action_type.title_template, request.arguments),
         amount=amount,
@@ -235,7 +240,7 @@ def _draft(standing: _Standing, asked: _Request) -> Draft:
         summary=request.summary,
         reasoning=request.reasoning,
         confidence=request.confidence,
-        context=request.context,
+        kept_context=told,
         subject_type=subjects.subject_type,
         subject_id=subjects.subject_id,
         subject_key=subjects.key,
@@ -275,9 +280,31 @@ def _draft(standing: _Standing, asked: _Request) -> Draft:
             "queue": route.queue,
             "reasons": proposal.reasons,
         },
+        detail=naming(told),
         policy_version=rules.version_id,
     )
-    return Draft(proposal, content, event, route)
+    return Draft(proposal, arguments, event, route, told)
+
+
+def _conversation(request: ProposeRequest, now: datetime) -> Content | None:
+    """What the agent sent along, encrypted under the key of whom it is about. Raises `KeysAway`."""
+    if not request.context:
+        return None
+    subject = (request.subject.type, request.subject.id) if request.subject else None
+    body = msgspec.json.encode(request.context)
+    try:
+        return content.prepare(content.New(ContentKind.CONTEXT, subject, body), at=now)
+    except (keys.Unreadable, OSError) as error:
+        log.error("content_keys_unusable", error=repr(error)[:300])
+        raise KeysAway(
+            "Conversations cannot be stored at the moment; nothing was accepted. Send the same request again.",
+            retry_after=30,
+        ) from error
+
+
+def naming(told: Content | None) -> dict[str, Any] | None:
+    """What the event of acceptance says of the conversation, so that sealing the one seals the other."""
+    return None if told is None else {"context": content.named(told)}
 
 
 def _set_times(proposal: Proposal, request: ProposeRequest, now: datetime) -> None:

@@ -71,7 +71,7 @@ class Life:
             request_digest=hashlib.sha256(msgspec.json.encode(case.arguments)).digest(),
             version=1, revision=1, title=pointers.title(kind.title_template, case.arguments), amount=amount,
             currency=currency, summary=case.summary, reasoning=case.reasoning, confidence=case.confidence,
-            context=case.context, subject_type=case.subject[0], subject_id=case.subject[1],
+            plain_context=case.context, subject_type=case.subject[0], subject_id=case.subject[1],
             subject_key=subjects.key(case.subject[1]), trace_id=f"tr-{self.rng.getrandbits(40):010x}",
             current_state=case.current_state, priority=Priority[case.priority.upper()], created_at=at, changed_at=at,
         )  # fmt: skip
