@@ -1,7 +1,8 @@
 """One thing that an agent says it did, in the form in which it is kept; and what may be sent of it. Pure.
 
-Two doors lead here: our own JSON (`Sent`, POST /api/v1/activity) and OpenTelemetry's spans (agents/genai.py). Whatever
-comes in is the agent's word: every text has a longest form, figures come from a closed list, and times must be near."""
+Two doors lead here: our own JSON (`ActivityItem`, POST /api/v1/activity) and OpenTelemetry's spans (agents/genai.py).
+What comes in is the agent's word: every text has a longest form, figures come from a closed list, times must be
+near."""
 
 import hashlib
 import json
@@ -37,7 +38,7 @@ class BadItem(ValueError):
         self.field = field
 
 
-class Facts(Struct, forbid_unknown_fields=True, omit_defaults=True):
+class ActivityFacts(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Figures that say nothing of anybody. Nothing else is kept in the clear."""
 
     input_tokens: Count | None = None
@@ -55,14 +56,14 @@ class Facts(Struct, forbid_unknown_fields=True, omit_defaults=True):
     error: Short | None = None
 
 
-class About(Struct, forbid_unknown_fields=True):
+class ActivitySubject(Struct, forbid_unknown_fields=True):
     """Whose data is in it, such as {"type": "customer", "id": "c-17"}; it is erased with that subject."""
 
     type: Annotated[str, Meta(min_length=1, max_length=60)]
     id: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-class Sent(Struct, forbid_unknown_fields=True):
+class ActivityItem(Struct, forbid_unknown_fields=True):
     """One prompt, output, tool call, tool result or step. `content` is a text or any JSON."""
 
     kind: Literal["prompt", "output", "tool_call", "tool_result", "step"]
@@ -76,12 +77,12 @@ class Sent(Struct, forbid_unknown_fields=True):
     content: Any = None
     ended_at: Annotated[datetime, Meta(tz=True)] | None = None
     failed: bool = False
-    facts: Facts | None = None
-    subject: About | None = None
+    facts: ActivityFacts | None = None
+    subject: ActivitySubject | None = None
 
 
-class SentActivity(Struct, forbid_unknown_fields=True):
-    """A batch of what the agent did; each item is judged by itself, see ActivityItem."""
+class ActivityBatch(Struct, forbid_unknown_fields=True):
+    """A batch of what the agent did; each item is judged by itself."""
 
     items: Annotated[list[Any], Meta(min_length=1, max_length=MOST_ITEMS)]
 
@@ -109,7 +110,13 @@ class Item:
         return self.trace_id, self.span_id, self.position
 
 
-def item_of(sent: Sent, *, now: datetime) -> Item:
+def subject_of(agent: str, trace_id: str) -> tuple[str, str]:
+    """A trace of which nobody has said whom it is about has a key of its own: once a proposal says it, erasing that
+    subject destroys this key too. `agent` is its slug."""
+    return "trace", f"{agent}/{trace_id}"
+
+
+def item_of(sent: ActivityItem, *, now: datetime) -> Item:
     """What our own JSON says. Raises `BadItem`."""
     check_times(sent.started_at, sent.ended_at, now=now)
     body = body_of(sent.content)
@@ -146,7 +153,7 @@ def check_times(started_at: datetime, ended_at: datetime | None, *, now: datetim
 
 def body_of(content: Any) -> bytes | None:
     """The bytes that are kept: a text as it is, anything else as compact JSON in the order in which it was sent."""
-    if content is None:
+    if content is None or content == "":
         return None
     if isinstance(content, str):
         return content.encode()
@@ -158,7 +165,7 @@ def cut(body: bytes) -> bytes:
     return body if len(body) <= LONGEST else body[:LONGEST].decode("utf-8", "ignore").encode()
 
 
-def _span_id(sent: Sent, body: bytes | None) -> str:
+def _span_id(sent: ActivityItem, body: bytes | None) -> str:
     """Where the agent names no span, what it says is the name: the same item sent again is the same."""
     said = [sent.kind, sent.name, sent.started_at.timestamp(), sent.parent_span_id, sent.position, sent.model]
     digest = hashlib.sha256(json.dumps(said).encode() + b"\x00" + (body or b""))

@@ -30,3 +30,19 @@ class ArgumentsInvalid(Invalid):
 
     code = "arguments_invalid"
     title = "The arguments do not fit the action type"
+
+
+class KeysAway(DomainError):
+    """The keys of content cannot be read or written right now; nothing of the request was stored."""
+
+    code = "keys_away"
+    status = 503
+    title = "It cannot be encrypted right now"
+
+
+class TooManyAtOnce(DomainError):
+    """As much activity is being recorded as may be beside the proposals; send the same again a moment later."""
+
+    code = "too_many_at_once"
+    status = 429
+    title = "Too much at once"

@@ -296,7 +296,8 @@ def answer(kind: str, *, rejected: int, why: str) -> bytes:
     if rejected or why:
         response.partial_success.rejected_spans = rejected
         response.partial_success.error_message = why
-    return response.SerializeToString()
+    written: bytes = response.SerializeToString()
+    return written
 
 
 def status(kind: str, code: int, message: str) -> bytes:

@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from approvals import api, openapi
+from approvals import api, api_activity, openapi
 
 urlpatterns = [
     path("v1/me", api.me),
+    path("v1/activity", api_activity.activity),
     path("v1/proposals", api.proposals),
     path("v1/proposals/<uuid:proposal_id>", api.proposal),
     path("v1/proposals/<uuid:proposal_id>/redeem", api.redeem),

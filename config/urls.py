@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from accounts.views import closed
-from approvals import api
+from approvals import api, api_traces
 from config import views
 
 urlpatterns = [
@@ -13,6 +13,7 @@ urlpatterns = [
     path("favicon.ico", views.favicon),
     path(".well-known/jwks.json", api.jwks),
     path("api/", include("approvals.api_urls")),
+    path("v1/traces", api_traces.traces),
     path("welcome/<str:token>/", views.welcome, name="welcome"),
     re_path(r"^account/(?:email|confirm-email|password/reset|password/set|signup)/", closed),
     path("account/", include("allauth.account.urls")),
