@@ -136,6 +136,8 @@ class Kind(StrEnum):
     LOG_STALLED = "log.stalled"
     LOG_RESTORED = "log.restored"
     CONTENT_EXPIRED = "content.expired"
+    CONTENT_ENCRYPTED = "content.encrypted"
+    ERASURE_ASKED = "subject.erasure_asked"
     SUBJECT_ERASED = "subject.erased"
     HOLD_PLACED = "hold.placed"
     HOLD_LIFTED = "hold.lifted"

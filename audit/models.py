@@ -101,6 +101,7 @@ class ContentKind(models.TextChoices):
     TOOL_RESULT = "tool_result", "Tool results"
     CONTEXT = "context", "Conversations sent with a proposal"
     SHEET = "sheet", "What a reviewer was shown"
+    WORDS = "words", "What people and agents wrote about a proposal"
 
 
 class Content(models.Model):
@@ -135,7 +136,9 @@ class Content(models.Model):
 
 
 class DataSubject(models.Model):
-    """Somebody whose data is kept under a key of his own; `reference` names the key and says nothing else."""
+    """Somebody who was erased; `reference` names the key that was destroyed and says nothing else.
+
+    There is no list of those whose data is kept: their references stand at their contents."""
 
     reference = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField()
@@ -143,6 +146,35 @@ class DataSubject(models.Model):
 
     def __str__(self) -> str:
         return self.reference
+
+
+class Erasure(models.Model):
+    """One erasure from its asking to its end, so that it goes on after whatever interrupts it.
+
+    `subject_type` and `subject_id` are needed to find what tells of him, and are emptied when it is finished.
+    `keys` maps each reference that has to go to the id of the key that was there when it was asked: what is written
+    afterwards is under another. `counts` says what has gone so far."""
+
+    reference = models.CharField(max_length=64)
+    subject_type = models.CharField(max_length=60, blank=True)
+    subject_id = models.CharField(max_length=200, blank=True)
+    reason = models.TextField()
+    asked_by = models.CharField(max_length=200)
+    asked_by_id = models.CharField(max_length=64)
+    asked_at = models.DateTimeField()
+    keys = models.JSONField(default=dict)
+    counts = models.JSONField(default=dict)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reference"], condition=models.Q(finished_at=None), name="one_erasure_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"erasure of {self.reference[:12]}"
 
 
 class Retention(models.Model):
