@@ -114,6 +114,8 @@ _WORDS = {
     "log.stalled": "found events that are not sealed",
     "log.restored": "let the log go on after a restore",
     "content.expired": "deleted content whose time was up",
+    "content.encrypted": "encrypted conversations that had been stored in plain",
+    "subject.erasure_asked": "asked for a person's data to be erased",
     "subject.erased": "erased a person's data",
     "hold.placed": "placed a legal hold",
     "hold.lifted": "lifted a legal hold",
@@ -134,6 +136,67 @@ class Difference:
     is_long: bool
 
 
+class _Told(dict[str, Any]):
+    """An event that lacks what its sentence names must not keep the log from being read."""
+
+    def __missing__(self, name: str) -> str:
+        return f"({name} not said)"
+
+
+FAMILIES = {
+    "proposal": "Proposals",
+    "probe": "Probes",
+    "review": "Reviews after the fact",
+    "dispute": "Disputes",
+    "incident": "Incidents",
+    "reviewer": "Reviewers' pace",
+    "stop": "Stops",
+    "agent": "Agents",
+    "credential": "Credentials",
+    "action_type": "Action types",
+    "mandate": "Mandates",
+    "standing": "Standings",
+    "queue": "Queues",
+    "policy": "Policies",
+    "backtest": "Backtests",
+    "blueprint": "Blueprints",
+    "signing_key": "Signing keys",
+    "calendar": "Calendars",
+    "absence": "Absences",
+    "person": "People and sign-in",
+    "team": "Teams",
+    "access": "Refusals",
+    "admin": "Administration",
+    "activity": "Agents' activity",
+    "log": "The log itself",
+    "content": "Content",
+    "subject": "Data subjects",
+    "hold": "Legal holds",
+    "retention": "Retention",
+}
+"""The first part of a kind, in the order in which the explorer offers them."""
+
+
+def kinds() -> dict[str, list[tuple[str, str]]]:
+    """Every kind that has words, with them, by family; a family without a name of its own comes last."""
+    found: dict[str, list[tuple[str, str]]] = {family: [] for family in FAMILIES}
+    for kind, told in _WORDS.items():
+        found.setdefault(kind.partition(".")[0], []).append((kind, told))
+    return {family: own for family, own in found.items() if own}
+
+
+def family(name: str) -> str:
+    return FAMILIES.get(name) or name.replace("_", " ").capitalize()
+
+
+def object_name(object_type: str, object_id: str, names: dict[tuple[str, str], str]) -> str:
+    """What an event was about, by a name where one is known, else by its number; long numbers by their ends."""
+    known = names.get((object_type, object_id), "")
+    if not known and len(object_id) > 24:
+        known = f"{object_id[:8]}…{object_id[-4:]}"
+    return f"{object_type.replace('_', ' ')} {known or object_id}"
+
+
 def phrase(kind: str, content: dict[str, Any] | None = None) -> str:
     """What the actor did, to stand after his name. Kinds without words of their own are spelled out."""
     content = content or {}
@@ -146,7 +209,7 @@ def phrase(kind: str, content: dict[str, Any] | None = None) -> str:
     if told:
         for name, words in told.items():
             if isinstance(detail.get(name), bool):
-                return words[0 if detail[name] else 1].format(**detail)
+                return words[0 if detail[name] else 1].format_map(_Told(detail))
     return _WORDS.get(kind) or kind.replace(".", ": ").replace("_", " ")
 
 
