@@ -130,6 +130,7 @@ class Kind(StrEnum):
     SIGN_IN_FAILED = "person.sign_in_failed"
     ADMIN_CHANGED = "admin.changed"
     ACTIVITY_RECORDED = "activity.recorded"
+    ACTIVITY_READ = "activity.read"
     LOG_READ = "log.read"
     LOG_EXPORTED = "log.exported"
     LOG_COSIGNED = "log.cosigned"

@@ -108,6 +108,7 @@ _WORDS = {
     "access.refused": "was refused",
     "admin.changed": "changed a record in the administration",
     "activity.recorded": "told what it did",
+    "activity.read": "read what the agent did",
     "log.read": "read the audit log",
     "log.exported": "exported from the audit log",
     "log.cosigned": "cosigned a checkpoint",
