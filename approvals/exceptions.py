@@ -1,6 +1,6 @@
 """Domain errors of proposals, queues, policies and decisions."""
 
-from accounts.exceptions import Conflict, Invalid, NotAllowed
+from accounts.exceptions import Conflict, DomainError, Invalid, NotAllowed
 
 
 class ProposalChanged(Conflict):
@@ -115,8 +115,30 @@ class InFlight(Conflict):
     title = "The same request is in flight"
 
 
+class UnderHold(Conflict):
+    """A legal hold forbids erasing this."""
+
+    code = "under_hold"
+    title = "A legal hold keeps it"
+
+
+class StillUndecided(Conflict):
+    """Somebody has still to decide, carry out or judge what is to be erased."""
+
+    code = "still_undecided"
+    title = "Something about it is undecided"
+
+
 class PolicyRefused(Invalid):
     """The policy denies the edited arguments, or a policy cannot be published."""
 
     code = "policy_refused"
     title = "The policy does not allow it"
+
+
+class LogUnavailable(DomainError):
+    """The audit log cannot be written: nothing is decided or redeemed until it can (A47)."""
+
+    code = "log_unavailable"
+    status = 503
+    title = "The audit log cannot be written"

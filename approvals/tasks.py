@@ -7,12 +7,15 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from approvals import log_guard
 from approvals.services import (
     attend,
     backtest,
     blind_review,
     claim,
     deliver,
+    encrypt,
+    erase,
     expire,
     probe_serve,
     promote,
@@ -20,6 +23,7 @@ from approvals.services import (
     rollback,
     settle,
     stop,
+    watch_log,
 )
 
 
@@ -44,7 +48,13 @@ _STEPS: dict[str, Callable[..., int]] = {
     "maturity": promote.mature_due,
     "rollbacks": rollback.tell_of_silence,
     "backtests": _tend_backtests,
+    "erasures": erase.go_on,
+    "contexts": encrypt.move,
 }
+
+
+_DECIDING = frozenset({"held", "windows"})
+"""Steps that decide: they wait while the audit log cannot be written, and a veto stays possible as long."""
 
 
 @shared_task(name="approvals.tasks.tick")
@@ -55,7 +65,10 @@ def tick() -> dict[str, int]:
     now = timezone.now()
     done: dict[str, int] = {}
     failed: Exception | None = None
+    is_open = log_guard.is_open()
     for name, step in _STEPS.items():
+        if name in _DECIDING and not is_open:
+            continue
         try:
             done[name] = step(now=now)
         except (OperationalError, InterfaceError):
@@ -83,6 +96,18 @@ def probe() -> int:
 def assess() -> int:
     """Which standings have earned another tier; apart from `tick`, whose clock ten thousand must not hold up."""
     return promote.assess_due(now=timezone.now())
+
+
+@shared_task(name="approvals.tasks.watch_log")
+def watch_the_log() -> int:
+    """Events that should have been sealed by now: an alarm to all admins, once per stall."""
+    return watch_log.watch_log()
+
+
+@shared_task(name="approvals.tasks.watch_log_thoroughly")
+def watch_the_log_thoroughly() -> int:
+    """Nightly: each event against each leaf, in both directions."""
+    return watch_log.watch_log(thoroughly=True)
 
 
 @shared_task(name="approvals.tasks.rebuild_evidence")

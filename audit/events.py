@@ -135,6 +135,7 @@ class Kind(StrEnum):
     LOG_EXPORTED = "log.exported"
     LOG_COSIGNED = "log.cosigned"
     LOG_STALLED = "log.stalled"
+    LOG_EVENTS_GONE = "log.events_gone"
     LOG_RESTORED = "log.restored"
     CONTENT_EXPIRED = "content.expired"
     CONTENT_ENCRYPTED = "content.encrypted"

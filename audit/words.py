@@ -113,6 +113,7 @@ _WORDS = {
     "log.exported": "exported from the audit log",
     "log.cosigned": "cosigned a checkpoint",
     "log.stalled": "found events that are not sealed",
+    "log.events_gone": "found sealed events gone from the database",
     "log.restored": "let the log go on after a restore",
     "content.expired": "deleted content whose time was up",
     "content.encrypted": "encrypted conversations that had been stored in plain",

@@ -254,6 +254,11 @@ CELERY_BEAT_SCHEDULE = {
     "deliver": {"task": "approvals.tasks.deliver", "schedule": 2.0, "options": {"expires": 4}},
     "probe": {"task": "approvals.tasks.probe", "schedule": 2.0, "options": {"expires": 4}},
     "assess": {"task": "approvals.tasks.assess", "schedule": 5.0, "options": {"expires": 10}},
+    "watch_log": {"task": "approvals.tasks.watch_log", "schedule": 60.0, "options": {"expires": 50}},
+    "watch_log_thoroughly": {
+        "task": "approvals.tasks.watch_log_thoroughly",
+        "schedule": crontab(hour="3", minute="17"),
+    },
     "rebuild": {"task": "approvals.tasks.rebuild_evidence", "schedule": crontab(hour="2", minute="41")},
     "sessions": {"task": "accounts.tasks.clear_sessions", "schedule": 3600.0, "options": {"expires": 600}},
 }

@@ -36,9 +36,10 @@ class Topic(StrEnum):
     INCIDENT = "incident"
     TIER = "tier"
     STOPPED = "stopped"
+    LOG = "log"
 
 
-URGENT = frozenset({Topic.OVERDUE, Topic.ESCALATED, Topic.STOPPED})
+URGENT = frozenset({Topic.OVERDUE, Topic.ESCALATED, Topic.STOPPED, Topic.LOG})
 
 
 class Digest(StrEnum):
@@ -83,6 +84,9 @@ WORDS: dict[str, Words] = {
         "A probe", "What you decided was a probe, or an appeal against one is made or answered", "eye"
     ),
     Topic.STOPPED: Words("A stop switch", "An agent of yours is stopped, or may begin again", "octagon-x"),
+    Topic.LOG: Words(
+        "The audit log", "For admins: events are not sealed, or a sealed one is gone", "triangle-alert"
+    ),
     Topic.DISPUTE: Words(
         "A judgement in dispute",
         "A judgement of yours or of your agent is disputed, or settled",
@@ -110,6 +114,7 @@ USUAL_EMAIL = frozenset(
         Topic.ROLLBACK,
         Topic.TIER,
         Topic.STOPPED,
+        Topic.LOG,
         Topic.DISPUTE,
         Topic.INCIDENT,
     }

@@ -11,7 +11,7 @@ from agents.authority import Bearer
 from agents.autonomy import lower, rank
 from agents.exceptions import AgentNotLive, BadCredential
 from agents.models import Agent, AgentState, Credential, Mandate
-from approvals import facts, grants, permissions, routing, transitions
+from approvals import facts, grants, log_guard, permissions, routing, transitions
 from approvals.exceptions import DigestMismatch, GrantRefused, LimitReached, Stopped
 from approvals.models import Grant, Proposal
 from approvals.states import State
@@ -22,7 +22,7 @@ def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None 
 
     Holds stops off and locks agent, mandate and proposal in that order, then rereads suspension, stops, credential,
     mandate, expiry, limits, digest and whether the deciders were entitled. Raises `NotFound` for another agent's
-    proposal (I9)."""
+    proposal (I9), `LogUnavailable` while the audit log cannot be written (A47)."""
     with transaction.atomic(durable=True):
         stops.share()
         agent = Agent.objects.select_for_update(of=("self",), no_key=True).get(pk=bearer.agent.pk)
@@ -38,6 +38,7 @@ def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None 
         grant = Grant.objects.select_for_update(of=("self",), no_key=True).filter(proposal=proposal).first()
         if grant is None or proposal.state != State.APPROVED:
             raise GrantRefused(_why_no_grant(proposal, grant))
+        log_guard.check("redeemed")
         if agent.state != AgentState.LIVE:
             raise AgentNotLive(f"The agent is {agent.state}.")
         _check_stops(proposal, grant)
