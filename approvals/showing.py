@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from agents.accuracy import Accuracy
-from approvals import record
+from approvals import facts, record
 from approvals.models import Proposal, Revision, Verdict, Vote
 from approvals.reading import comparison, mismatch, reasons, sheet, signals, untrusted
 from approvals.reading.comparison import Present
@@ -191,6 +191,12 @@ def voting(proposal: Proposal) -> Voting:
         still=max(0, proposal.quorum - len(approvals)) if proposal.state == State.PENDING else 0,
         deciders=record.deciders(proposal) if proposal.state in OPEN else [],
     )
+
+
+def set_back(proposal: Proposal, revision: Revision) -> None:
+    """A proposal in hand, which must never be saved, as it was at an earlier revision."""
+    proposal.revision, proposal.digest = revision.number, revision.digest
+    proposal.amount, proposal.currency = facts.money(proposal.action_type, revision.arguments)
 
 
 def current_revision(proposal: Proposal) -> Revision:

@@ -5,6 +5,7 @@ without its evidence, whatever is killed in between."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.core.cache import cache
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from accounts.exceptions import Invalid, NotFound
 from accounts.models import User
-from approvals import blind, deadlines, judging, notifications, probing, transitions
+from approvals import blind, deadlines, judging, notifications, probing, sheets, transitions
 from approvals.exceptions import AlreadyClaimed, NothingToClaim, WrongState
 from approvals.models import BlindReview, Dispute, Judgement, Queue
 from approvals.notifications import Topic
@@ -128,6 +129,7 @@ def judge(
     The same answer once more is answered as the first time. Raises `NotFound`, `AlreadyClaimed`, `WrongState`,
     `Invalid`."""
     _check_answer(judgement, critical, comment)
+    shown = sheets.shown_blind(reviewer, review_id)
     with transaction.atomic(durable=True):
         proposal_id = BlindReview.objects.filter(pk=review_id).values_list("proposal_id", flat=True).first()
         if proposal_id is None:
@@ -150,7 +152,9 @@ def judge(
                 "Serious harm is asked about only where the risk is high.", errors=[_FIELD_CRITICAL]
             )
         review.proposal = proposal
-        _write(review, reviewer, judgement, critical, comment, now)
+        assert shown is not None
+        sheet = sheets.keep_blind(shown, voter=reviewer, verdict=judgement, at=now)
+        _write(review, reviewer, judgement, critical, comment, now, sheet)
         _follow(review, now)
     blind.recount(reviewer)
     return Judged(review)
@@ -180,7 +184,13 @@ def _repeated(review: BlindReview, judgement: str) -> Judged:
 
 
 def _write(
-    review: BlindReview, reviewer: User, judgement: str, critical: bool, comment: str, now: datetime
+    review: BlindReview,
+    reviewer: User,
+    judgement: str,
+    critical: bool,
+    comment: str,
+    now: datetime,
+    sheet: dict[str, Any],
 ) -> None:
     before = str(review.state)
     review.state = BlindReview.State.DONE
@@ -204,7 +214,8 @@ def _write(
             "judgement": judgement,
             "critical": critical,
         },
-        detail={"comment": review.comment},
+        detail={"comment": review.comment, "sheet": sheet},
+        policy_version=review.proposal.policy_version_id,
     )
 
 

@@ -18,10 +18,11 @@ from agents import evidence, stops, strict_json
 from agents.autonomy import Tier
 from agents.evidence import LOSS_APPROVED, LOSS_WRONG
 from agents.exceptions import AgentNotLive, ArgumentsInvalid
-from agents.models import AgentState
+from agents.models import AgentState, Mandate
 from approvals import (
     blind,
     canonical,
+    differences,
     grants,
     judging,
     news,
@@ -30,6 +31,7 @@ from approvals import (
     probing,
     quorum,
     revising,
+    sheets,
     transitions,
 )
 from approvals.exceptions import (
@@ -42,6 +44,9 @@ from approvals.exceptions import (
     WrongState,
 )
 from approvals.models import BlindReview, Claim, Decision, HeldBallot, Proposal, Revision, Verdict, Vote
+from approvals.reading.sheet import Change
+from approvals.record import Judged
+from approvals.sheet_shape import Shown
 from approvals.states import State
 from audit import recording
 from audit.events import Kind, Target
@@ -63,7 +68,8 @@ class Ballot:
     """What the reviewer saw and says. `revision` and `version` are those of the page he looked at.
 
     `arguments` go with an edit, `reason` (a code of the queue's list) with reject and veto, `comment` with all.
-    `opened_at` is when the page was made, which a queue's pacing asks for; `seen` that all of it was in view."""
+    `opened_at` is when the page was made, which a queue's pacing asks for; `seen` that all of it was in view; `page`
+    which one it was. `opened` is that moment where pacing reckons with another (decide_several)."""
 
     verdict: Verdict
     revision: int
@@ -73,6 +79,8 @@ class Ballot:
     arguments: dict[str, Any] | None = None
     opened_at: datetime | None = None
     seen: bool = False
+    page: str = "proposal"
+    opened: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +95,33 @@ class Decided:
     held_until: datetime | None = None
 
 
-def decide(*, proposal_id: UUID, reviewer: User, ballot: Ballot) -> Decided:
+def decide(
+    *, proposal_id: UUID, reviewer: User, ballot: Ballot, judged: list[Judged] | None = None
+) -> Decided:
     """Record the vote and, if it settles the matter, the decision, evidence and grant in one transaction.
 
+    What the reviewer was shown is kept with it (`approvals.sheets`); all of that which no lock guards is read before
+    one is taken, so that others do not wait for it. `judged` are the earlier proposals, where the caller has them.
     Sending the same vote again answers as the first time did (A24). Raises `MayNotDecide`, `ProposalChanged`,
     `WrongState`, `AlreadyClaimed`, `NotSeen`, `TooFast`, `Invalid`, `ArgumentsInvalid`, `PolicyRefused`,
     `AgentNotLive`."""
+    shown = sheets.seen_by(reviewer, proposal_id, version=ballot.version, page=ballot.page, judged=judged)
     try:
         with transaction.atomic(durable=True):
-            judging.lock(proposal_id)
-            return _decide(transitions.locked(proposal_id), reviewer, ballot)
+            mandate = judging.lock(proposal_id)
+            return _decide(transitions.locked(proposal_id), reviewer, ballot, shown, mandate)
     except TooFast as stop:
         pace.record_stop(proposal_id, reviewer, stop)
         raise
 
 
-def _decide(proposal: Proposal, reviewer: User, ballot: Ballot) -> Decided:
+def _decide(
+    proposal: Proposal,
+    reviewer: User,
+    ballot: Ballot,
+    shown: Shown | None,
+    mandate: Mandate | None,
+) -> Decided:
     if ballot.verdict == Verdict.EDIT and _is_own_edit(proposal, reviewer, ballot):
         return Decided(proposal, final=proposal.state != State.PENDING, repeated=True)
     permissions.check_can_decide(reviewer, proposal)
@@ -118,10 +137,40 @@ def _decide(proposal: Proposal, reviewer: User, ballot: Ballot) -> Decided:
         )
     if ballot.verdict in pace.APPROVING:
         pace.check(proposal, reviewer, opened_at=ballot.opened_at, now=now)
+    sheet = _keep_sheet(proposal, reviewer, ballot, shown, mandate, now)
     assert proposal.queue is not None
     if proposal.queue.undo_seconds and ballot.verdict != Verdict.VETO:
-        return _hold(proposal, reviewer, ballot, now)
-    return cast(proposal, reviewer, ballot, at=now)
+        return _hold(proposal, reviewer, ballot, now, sheet)
+    return cast(proposal, reviewer, ballot, at=now, sheet=sheet)
+
+
+def _keep_sheet(
+    proposal: Proposal,
+    reviewer: User,
+    ballot: Ballot,
+    shown: Shown | None,
+    mandate: Mandate | None,
+    now: datetime,
+) -> dict[str, Any]:
+    """What the page showed, with what only this lock makes certain. It is of the ballot's version, and `check` has let
+    no other pass; what could not be read before the lock, because the version was made just then, is read now."""
+    shown = shown or sheets.shown_to(reviewer, proposal.pk, version=proposal.version)
+    assert shown is not None
+    changes: list[Change] = []
+    if ballot.verdict == Verdict.EDIT:
+        made = Revision(canonical=_canonical(ballot.arguments))
+        changes = differences.between(proposal, proposal.current_revision, made)
+    return sheets.keep(
+        shown,
+        proposal,
+        voter=reviewer,
+        verdict=ballot.verdict,
+        page=ballot.page,
+        opened_at=ballot.opened or ballot.opened_at,
+        at=now,
+        mandate=mandate,
+        changes=changes,
+    )
 
 
 def check(proposal: Proposal, reviewer: User, ballot: Ballot, *, at: datetime) -> None:
@@ -133,12 +182,15 @@ def check(proposal: Proposal, reviewer: User, ballot: Ballot, *, at: datetime) -
         _check_edit(proposal, ballot)
 
 
-def cast(proposal: Proposal, reviewer: User, ballot: Ballot, *, at: datetime) -> Decided:
-    """A step: count a checked vote on a locked proposal, and finish the matter where it does."""
+def cast(
+    proposal: Proposal, reviewer: User, ballot: Ballot, *, at: datetime, sheet: dict[str, Any] | None
+) -> Decided:
+    """A step: count a checked vote on a locked proposal, and finish the matter where it does. `sheet` names what the
+    reviewer was shown; None for a verdict that was held back by a version that kept none."""
     if ballot.verdict == Verdict.EDIT:
-        return _edit(proposal, reviewer, ballot, at)
+        return _edit(proposal, reviewer, ballot, at, sheet)
     revision = proposal.current_revision
-    _vote(proposal, revision, reviewer, ballot)
+    _vote(proposal, revision, reviewer, ballot, sheet)
     if ballot.verdict == Verdict.APPROVE and not _is_met(proposal, revision):
         _hand_on(proposal, revision, at=at, by="voted")
         proposal.save(update_fields=["claimed_by", "claimed_until", "assigned_to", "roles"])
@@ -148,7 +200,9 @@ def cast(proposal: Proposal, reviewer: User, ballot: Ballot, *, at: datetime) ->
     return Decided(proposal, final=True)
 
 
-def _hold(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> Decided:
+def _hold(
+    proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime, sheet: dict[str, Any]
+) -> Decided:
     """Keep the verdict back for the queue's undo window. A lease that is about to end lasts as long."""
     assert proposal.queue is not None
     until = now + timedelta(seconds=proposal.queue.undo_seconds)
@@ -169,7 +223,8 @@ def _hold(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> 
         kind=Kind.PROPOSAL_HELD,
         target=Target("proposal", str(proposal.pk)),
         after={"revision": ballot.revision, "verdict": str(ballot.verdict)},
-        detail={"seconds": proposal.queue.undo_seconds},
+        detail={"seconds": proposal.queue.undo_seconds, "sheet": sheet},
+        policy_version=proposal.policy_version_id,
     )
     news.proposal_changed(proposal)
     return Decided(proposal, final=False, held_until=until)
@@ -249,7 +304,9 @@ def _check_reason(proposal: Proposal, ballot: Ballot) -> None:
         raise Invalid("Ask your question.", errors=[{"field": "comment", "message": "must not be empty"}])
 
 
-def _vote(proposal: Proposal, revision: Revision, reviewer: User, ballot: Ballot) -> None:
+def _vote(
+    proposal: Proposal, revision: Revision, reviewer: User, ballot: Ballot, sheet: dict[str, Any] | None
+) -> None:
     Vote.objects.create(
         proposal=proposal,
         revision=revision,
@@ -264,9 +321,13 @@ def _vote(proposal: Proposal, revision: Revision, reviewer: User, ballot: Ballot
         kind=Kind.PROPOSAL_VOTED,
         target=Target("proposal", str(proposal.pk)),
         after={"revision": revision.number, "digest": revision.digest, "verdict": str(ballot.verdict)},
-        detail={"reason": ballot.reason, "comment": ballot.comment},
+        detail={"reason": ballot.reason, "comment": ballot.comment} | _named(sheet),
         policy_version=proposal.policy_version_id,
     )
+
+
+def _named(sheet: dict[str, Any] | None) -> dict[str, Any]:
+    return {} if sheet is None else {"sheet": sheet}
 
 
 def _teams_of_approvals(revision: Revision) -> list[list[str]]:
@@ -289,7 +350,9 @@ def _check_edit(proposal: Proposal, ballot: Ballot) -> None:
         raise PolicyRefused(route.reasons[-1].detail, rule=route.reasons[-1].rule)
 
 
-def _edit(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> Decided:
+def _edit(
+    proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime, sheet: dict[str, Any] | None
+) -> Decided:
     """A new revision, checked against schema and policy again; it voids earlier votes and counts as one itself.
 
     When the policy sends the edited arguments to another queue, the vote counts only if the editor may decide
@@ -302,7 +365,7 @@ def _edit(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> 
     moved = revising.apply_route(proposal, route, at=now)
     counts = not moved or permissions.can_decide(reviewer, proposal)
     if counts:
-        _vote(proposal, revision, reviewer, ballot)
+        _vote(proposal, revision, reviewer, ballot, sheet)
     if counts and _is_met(proposal, revision):
         _finish(proposal, revision, reviewer, ballot, now, fields=revising.REVISED_FIELDS)
         return Decided(proposal, final=True)
@@ -312,7 +375,7 @@ def _edit(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> 
         actor=reviewer.actor(),
         at=now,
         before={"revision": before.number, "digest": before.digest},
-        detail={"comment": ballot.comment, "queue": proposal.queue and proposal.queue.slug},
+        detail={"comment": ballot.comment, "queue": proposal.queue and proposal.queue.slug} | _named(sheet),
         fields=revising.REVISED_FIELDS,
     )
     return Decided(proposal, final=False)

@@ -13,6 +13,7 @@ from approvals import pace, pacing, record, several
 from approvals.exceptions import NotTogether
 from approvals.models import HeldBallot, Proposal, Revision, Verdict
 from approvals.reading.comparison import Earlier
+from approvals.record import Judged
 from approvals.services import decide
 from approvals.services.decide import Ballot, Decided
 from approvals.states import State
@@ -48,13 +49,16 @@ class _Sitting:
 
     first: Revision | None = None
     seconds: int = 0
-    earlier: dict[tuple[int, int], list[Earlier]] = field(default_factory=dict)
+    judged: dict[tuple[int, int], list[Judged]] = field(default_factory=dict)
+
+    def judged_for(self, proposal: Proposal) -> list[Judged]:
+        key = (proposal.agent_id, proposal.action_type_id)
+        if key not in self.judged:
+            self.judged[key] = record.judged_before(proposal)
+        return self.judged[key]
 
     def earlier_for(self, proposal: Proposal) -> list[Earlier]:
-        key = (proposal.agent_id, proposal.action_type_id)
-        if key not in self.earlier:
-            self.earlier[key] = record.approved(record.judged_before(proposal))
-        return self.earlier[key]
+        return record.approved(self.judged_for(proposal))
 
 
 def decide_several(*, queue_id: int, reviewer: User, choices: Sequence[Choice]) -> list[Result]:
@@ -71,8 +75,13 @@ def decide_several(*, queue_id: int, reviewer: User, choices: Sequence[Choice]) 
 
 def _one(queue_id: int, reviewer: User, choice: Choice, sitting: _Sitting) -> Result:
     try:
-        ballot = _checked(queue_id, choice, sitting)
-        decided = decide.decide(proposal_id=choice.proposal_id, reviewer=reviewer, ballot=ballot)
+        proposal, ballot = _checked(queue_id, choice, sitting)
+        decided = decide.decide(
+            proposal_id=choice.proposal_id,
+            reviewer=reviewer,
+            ballot=replace(ballot, page="alike", opened=choice.ballot.opened_at),
+            judged=sitting.judged_for(proposal),
+        )
     except DomainError as error:
         if isinstance(error, NotAllowed):
             _record_refusal(reviewer, choice, error)
@@ -80,12 +89,12 @@ def _one(queue_id: int, reviewer: User, choice: Choice, sitting: _Sitting) -> Re
     return Result(choice.proposal_id, choice.ballot, decided)
 
 
-def _checked(queue_id: int, choice: Choice, sitting: _Sitting) -> Ballot:
-    """The ballot, if this may be decided with others. The vote itself checks that nothing has changed since."""
+def _checked(queue_id: int, choice: Choice, sitting: _Sitting) -> tuple[Proposal, Ballot]:
+    """The proposal and the ballot, if this may be decided with others. The vote checks that nothing has changed."""
     if choice.ballot.verdict not in VERDICTS:
         raise Invalid("Several at once can be approved or rejected.")
     proposal = (
-        Proposal.objects.select_related("agent", "action_type", "queue")
+        Proposal.objects.select_related("agent", "action_type", "queue", "kept_context")
         .filter(pk=choice.proposal_id, queue=queue_id)
         .first()
     )
@@ -95,14 +104,14 @@ def _checked(queue_id: int, choice: Choice, sitting: _Sitting) -> Ballot:
     if proposal.queue.bulk_amount is None:
         raise NotTogether("Nothing was decided. This queue lets nobody decide several at once.")
     if choice.ballot.verdict != Verdict.APPROVE:
-        return choice.ballot
+        return proposal, choice.ballot
     revision = proposal.current_revision
     if proposal.state != State.PENDING or HeldBallot.objects.filter(proposal=proposal).exists():
-        return choice.ballot  # decided already: the vote answers for itself, also to a repeat
+        return proposal, choice.ballot  # decided already: the vote answers for itself, also to a repeat
     earlier = sitting.earlier_for(proposal)
     if why := choice.alone or several.why_alone(proposal, revision, earlier=earlier):
         raise NotTogether(f"Not approved: it is looked at by itself. {why}")
-    return _paced(proposal, revision, choice.ballot, sitting)
+    return proposal, _paced(proposal, revision, choice.ballot, sitting)
 
 
 def _paced(proposal: Proposal, revision: Revision, ballot: Ballot, sitting: _Sitting) -> Ballot:

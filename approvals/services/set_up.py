@@ -263,14 +263,29 @@ def assign_reviewer(*, queue_slug: str, to: User | Group, actor: User, allowed: 
         queue = Queue.objects.filter(slug=queue_slug).first()
         if queue is None:
             raise NotFound(f"There is no queue {queue_slug!r}.")
+        had = _reviews(to, queue)
         (assign_perm if allowed else remove_perm)("approvals.review_queue", to, queue)
         authority.bump()
         recording.record(
             actor=actor.actor(),
             kind=Kind.REVIEWERS_ASSIGNED,
             target=Target("queue", queue.slug),
-            detail={"to": str(to), "kind": "team" if isinstance(to, Group) else "person", "allowed": allowed},
+            before={"reviews": had},
+            after={"reviews": allowed},
+            detail={
+                "to": str(to),
+                "to_id": str(to.pk),
+                "kind": "team" if isinstance(to, Group) else "person",
+                "allowed": allowed,
+            },
         )
+
+
+def _reviews(who: User | Group, queue: Queue) -> bool:
+    """Whether this very person or team holds the right already."""
+    rights = who.groupobjectpermission_set if isinstance(who, Group) else who.userobjectpermission_set
+    on = {"permission__content_type__model": "queue", "object_pk": str(queue.pk)}
+    return bool(rights.filter(permission__codename="review_queue", **on).exists())
 
 
 def publish_policy(

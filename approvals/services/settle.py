@@ -4,6 +4,7 @@ Repeating and being late are harmless: a ballot settles once, under the proposal
 were given now, apart from the time that had run out meanwhile."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -20,6 +21,7 @@ from approvals.notifications import Topic
 from approvals.services import decide
 from approvals.services.decide import Ballot, Decided
 from audit import recording
+from audit import selectors as trail
 from audit.events import Kind, Target, system
 
 log = structlog.get_logger(__name__)
@@ -84,7 +86,15 @@ def _count(proposal: Proposal, held: HeldBallot) -> Decided:
         arguments=None if held.arguments is None else msgspec.json.decode(bytes(held.arguments)),
     )
     decide.check(proposal, held.reviewer, ballot, at=held.held_at)
-    return decide.cast(proposal, held.reviewer, ballot, at=timezone.now())
+    return decide.cast(proposal, held.reviewer, ballot, at=timezone.now(), sheet=_sheet_of(held))
+
+
+def _sheet_of(held: HeldBallot) -> dict[str, Any] | None:
+    """What its reviewer was shown when he gave the verdict: it stands in the event of that moment."""
+    told = trail.timeline("proposal", str(held.proposal_id)).filter(kind=Kind.PROPOSAL_HELD)
+    event = told.filter(actor_kind="human", actor_id=str(held.reviewer_id)).last()
+    sheet: dict[str, Any] | None = (event.data.get("detail") or {}).get("sheet") if event else None
+    return sheet
 
 
 def _drop(proposal: Proposal, held: HeldBallot, error: DomainError) -> None:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.http import person
 from accounts.models import User
-from approvals import blind, facts, record, showing
+from approvals import blind, record, showing
 from approvals.exceptions import NothingToClaim
 from approvals.forms.blind import JudgeForm
 from approvals.models import BlindReview
@@ -146,8 +146,7 @@ def _shown(
 
     The proposal in hand, which is never saved, is set back to the revision in question."""
     proposal, revision = review.proposal, review.revision
-    proposal.revision, proposal.digest = revision.number, revision.digest
-    proposal.amount, proposal.currency = facts.money(proposal.action_type, revision.arguments)
+    showing.set_back(proposal, revision)
     findings = showing.findings_of(proposal, revision)
     held = review.claimed_until is not None and review.claimed_until > timezone.now()
     context = {

@@ -127,6 +127,7 @@ def _page(
 def _ballot(request: HttpRequest, form: EditForm, since: datetime | None) -> Ballot:
     return Ballot(
         opened_at=since,
+        page="edit",
         verdict=Verdict.EDIT,
         revision=_number(request.POST.get("revision", "")),
         version=_number(request.POST.get("version", "")),

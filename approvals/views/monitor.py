@@ -1,6 +1,7 @@
 """The page of the people who watch: what will run, what has run, and the ways to stop it or to have it undone."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 from zlib import crc32
@@ -89,7 +90,7 @@ def monitor_act(request: HttpRequest, proposal_id: UUID, way: str) -> HttpRespon
 
 def _veto(me: User, found: Proposal, form: forms.Form) -> str:
     assert isinstance(form, ReasonForm)
-    decide(proposal_id=found.pk, reviewer=me, ballot=form.ballot(me))
+    decide(proposal_id=found.pk, reviewer=me, ballot=replace(form.ballot(me), page="monitor"))
     return f"Vetoed: “{found.title[:120]}”. It does not run."
 
 

@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.http import person
-from approvals import blind, selectors
+from approvals import blind, selectors, sheets, showing
 from approvals.forms.decide import ApproveForm, ReasonForm, ReturnForm, SeenForm
 from approvals.models import Proposal, Verdict
 from approvals.services import claim
@@ -32,9 +32,13 @@ VERDICTS = {
 @require_safe
 def proposal(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
     """The page. Opening it claims nothing and changes nothing."""
-    found = selectors.proposal_for(person(request), proposal_id)
-    blind.note_peek(person(request), found)
-    return render(request, "approvals/proposal.html", page.context_of(request, person(request), found))
+    me = person(request)
+    found = selectors.proposal_for(me, proposal_id)
+    blind.note_peek(me, found)
+    context = page.context_of(request, me, found)
+    if found.state in showing.OPEN and context["why_not"] is None:
+        sheets.remember(me, found, context["revision"], context)
+    return render(request, "approvals/proposal.html", context)
 
 
 @login_required
