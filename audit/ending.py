@@ -5,6 +5,7 @@ A row of content is never deleted: its ciphertext goes, and what was sealed of i
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
@@ -61,7 +62,8 @@ def kept(references: Iterable[str]) -> list[Kept]:
         )
         .order_by("kind")
     )
-    return [Kept(**(row | {"kind": ContentKind(row["kind"])})) for row in rows]
+    found: list[dict[str, Any]] = [dict(row) for row in rows]
+    return [Kept(**(row | {"kind": ContentKind(row["kind"])})) for row in found]
 
 
 def begin(erasure: Erasure) -> None:
@@ -114,6 +116,11 @@ def drop_erased(erasure: Erasure, *, at: datetime, limit: int) -> int:
     return done
 
 
+def forget_labels(reference: str) -> None:
+    """A hold that was lifted goes on saying who placed it and when, not over whom."""
+    LegalHold.objects.filter(subject=reference).update(label="")
+
+
 def retention() -> dict[ContentKind, int | None]:
     """Days by kind, in the kinds' order; None keeps for ever."""
     known = dict(Retention.objects.values_list("kind", "days"))
@@ -152,7 +159,7 @@ def drop_old(kind: ContentKind, days: int, *, now: datetime, limit: int) -> int:
     held = list(standing_holds().values_list("subject", flat=True))
     if EVERYBODY in held:
         return 0
-    values = {
+    values: dict[str, Any] = {
         "kind": kind.value,
         "before": now - timedelta(days=days),
         "held": held,
