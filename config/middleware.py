@@ -132,7 +132,7 @@ class DomainErrors:
 
 
 def is_for_agents(request: HttpRequest) -> bool:
-    return request.path.startswith(("/api/v1/", "/v1/traces", "/.well-known/"))
+    return request.path.startswith(("/api/v1/", "/v1/traces", "/tlog/", "/.well-known/"))
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:

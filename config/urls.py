@@ -13,6 +13,7 @@ urlpatterns = [
     path("favicon.ico", views.favicon),
     path(".well-known/jwks.json", api.jwks),
     path("api/", include("approvals.api_urls")),
+    path("tlog/", include("audit.log_urls")),
     path("v1/traces", api_traces.traces),
     path("welcome/<str:token>/", views.welcome, name="welcome"),
     re_path(r"^account/(?:email|confirm-email|password/reset|password/set|signup)/", closed),
