@@ -8,7 +8,7 @@ from config.problem import Problem
 
 
 def main() -> None:
-    """`run` and `doctor` go first: they have to speak when the settings cannot be read."""
+    """`run` and `doctor` go first: they have to speak when the settings cannot be read. `audit_verify` reads none."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if sys.argv[1:] == ["run"]:
         from config import supervisor
@@ -18,6 +18,10 @@ def main() -> None:
         from config import doctor
 
         sys.exit(doctor.run())
+    if sys.argv[1:2] == ["audit_verify"]:
+        from audit.tlog import command
+
+        sys.exit(command.main(sys.argv[2:], program="manage.py audit_verify"))
     from django.core.management import execute_from_command_line
 
     try:

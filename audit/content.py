@@ -115,8 +115,19 @@ def _erased(rows: list[Content]) -> dict[str, datetime]:
     return {one.reference: one.erased_at for one in subjects if one.erased_at is not None}
 
 
+def salted(row: Content) -> tuple[bytes, bytes] | None:
+    """Salt and body, with which anybody can check the commitment; None for what `open_all` calls gone."""
+    text = _text(row, bytes(row.ciphertext)) if row.ciphertext is not None else None
+    return None if text is None else (text[: chain.SALT_BYTES], text[chain.SALT_BYTES :])
+
+
 def _opened(row: Content, ciphertext: bytes) -> bytes | None:
     """The body, or None where no key opens it or it is not what was committed to."""
+    text = _text(row, ciphertext)
+    return None if text is None else text[chain.SALT_BYTES :]
+
+
+def _text(row: Content, ciphertext: bytes) -> bytes | None:
     try:
         key = keys.reading(row.subject)
     except (keys.Unreadable, OSError):
@@ -130,7 +141,7 @@ def _opened(row: Content, ciphertext: bytes) -> bytes | None:
     except (InvalidTag, ValueError, zlib.error):
         return None
     salt, body = text[: chain.SALT_BYTES], text[chain.SALT_BYTES :]
-    return body if chain.commitment(salt, body) == bytes(row.commitment) else None
+    return text if chain.commitment(salt, body) == bytes(row.commitment) else None
 
 
 def _packed(text: bytes) -> tuple[bytes, bytes]:

@@ -15,7 +15,7 @@ from audit.tlog.findings import KEPT, Findings, shown
 
 LENGTH = tiles.WIDTH**2
 _LEAF = re.compile(
-    rb'\{"commitment":"[0-9a-f]{64}","event":(0|[1-9][0-9]{0,17}),"kind":"([ !#-\[\]-~]*)",'
+    rb'\{"commitment":"[0-9a-f]{64}","event":(0|[1-9][0-9]{0,17}),"kind":"[ !#-\[\]-~]*",'
     rb'"time":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z)",'
     rb'"transaction":"(0|[1-9][0-9]{0,17})","v":1\}'
 )
@@ -64,7 +64,6 @@ class Stretch:
     latest: str = ""
     late: int = 0
     late_example: str = ""
-    restores: int = 0
 
     def differ(self, found: "Sequence[Difference]") -> None:
         self.differing += len(found)
@@ -199,13 +198,14 @@ def _read_leaves(result: Stretch, wanted: Wanted, start: int, found: Sequence[by
             bound = max(bound, anchors.pop(0)[1])
         match = _LEAF.fullmatch(entry)
         if match is not None:
-            event, kind, time, transaction = match.groups()
+            event, time, transaction = match.groups()
             key, at = (int(transaction), int(event)), time.decode()
         elif (leaf := _odd_leaf(result.findings, number, entry)) is not None:
-            key, at, kind = (leaf.transaction, leaf.event), leaf.time, leaf.kind.encode()
+            key, at = (leaf.transaction, leaf.event), leaf.time
         else:
+            result.events.append(-1)
             continue
-        if not result.events:
+        if not result.earliest:
             result.first = key
             result.earliest = result.latest = at
         elif key <= last:
@@ -219,8 +219,6 @@ def _read_leaves(result: Stretch, wanted: Wanted, start: int, found: Sequence[by
         if at < bound:
             result.late += 1
             result.late_example = result.late_example or f"event {key[1]} (leaf {number}) of {shown(at)}"
-        if kind == b"log.restored":
-            result.restores += 1
     result.last = last
 
 

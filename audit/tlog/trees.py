@@ -5,13 +5,14 @@ Where leaves and tiles differ, the signed root tells which of them was changed."
 from array import array
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from audit.tlog import leaves, merkle, stretches, tiles
-from audit.tlog.findings import numbered, upper
+from audit.tlog.findings import upper
 from audit.tlog.folder import Damaged, Folder
 from audit.tlog.report import Report
 from audit.tlog.signed import Claim
@@ -20,8 +21,18 @@ LATE = timedelta(hours=1)
 """How much older than an outsider's time an event may say it is, and yet be sealed after it, without a remark."""
 
 
-def check(path: Path, claims: Sequence[Claim], report: Report, each: Any) -> int:
-    """Hash the leaves once and compare the root at every size that somebody signed; returns how many were hashed.
+@dataclass(slots=True)
+class Leaves:
+    """`hashed` of them were there from the first on. `turns`: before these leaves the order of commits is broken;
+    `twice`: event → its leaves, where it has several. What a restored database explains of it, the rows tell."""
+
+    hashed: int = 0
+    turns: list[int] = field(default_factory=list)
+    twice: dict[int, list[int]] = field(default_factory=dict)
+
+
+def check(path: Path, claims: Sequence[Claim], report: Report, each: Any) -> Leaves:
+    """Hash the leaves once and compare the root at every size that somebody signed.
 
     `each` is a `map` that may use several processes."""
     sizes = sorted({claim.size for claim in claims if claim.size <= report.size})
@@ -47,8 +58,8 @@ def check(path: Path, claims: Sequence[Claim], report: Report, each: Any) -> int
         _upper_tiles(path, report, tops, found[0])
     _judge(path, report, found)
     _compare(path, claims, roots, report)
-    _order(report, [stretch for stretch in found if stretch.events])
-    return hashed
+    _times(report, found)
+    return _order(hashed, [stretch for stretch in found if stretch.hashed])
 
 
 def _earlier(time: str) -> str:
@@ -180,32 +191,29 @@ class _Tiles:
             return None
 
 
-def _order(report: Report, found: Sequence[stretches.Stretch]) -> None:
-    """No event twice, the order of commits, and nothing older than what an outsider had seen before."""
+def _order(hashed: int, found: Sequence[stretches.Stretch]) -> Leaves:
+    result = Leaves(hashed, [number for stretch in found for number in stretch.turns])
     numbers: array[int] = array("q")
-    turns = [number for stretch in found for number in stretch.turns]
     for before, after in pairwise(found):
         if after.first <= before.last:
-            turns.append(after.first_leaf)
+            result.turns.append(after.first_leaf)
     for stretch in found:
         numbers.extend(stretch.events)
-    twice = [after for before, after in pairwise(sorted(numbers)) if before == after]
-    if twice:
-        text = f"Sealed more than once: event {numbered(twice)}."
-        report.findings.add("twice", text, len(numbers), len(numbers) - len(twice), times=len(twice))
-    places = numbered(sorted(turns))
-    restores = sum(stretch.restores for stretch in found)
-    if len(turns) > restores:
-        text = f"At leaf {places} an event follows that was committed before the one in front of it."
-        expected = f"{restores}, one for each restore of the database"
-        report.findings.add("order", text, f"{len(turns)} such places", expected)
-    elif turns:
-        report.remarks.append(f"At leaf {places} the log goes on after a restore of the database.")
+    again = {after for before, after in pairwise(sorted(numbers)) if before == after and before >= 0}
+    if again:
+        for number, event in enumerate(numbers):
+            if event in again:
+                result.twice.setdefault(event, []).append(number)
+    return result
+
+
+def _times(report: Report, found: Sequence[stretches.Stretch]) -> None:
+    """From when to when, and whether an event claims to be older than it can be."""
     if late := sum(stretch.late for stretch in found):
         example = next(stretch.late_example for stretch in found if stretch.late)
         report.remarks.append(
             f"{late} events say they are over an hour older than a moment at which an outsider saw the log "
             f"without them: the first is {example}. They were sealed late or dated back; ask why."
         )
-    report.earliest = min((stretch.earliest for stretch in found), default="")
+    report.earliest = min((stretch.earliest for stretch in found if stretch.earliest), default="")
     report.latest = max((stretch.latest for stretch in found), default="")

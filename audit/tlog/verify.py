@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.tlog import blobs, notes, rows, signed, trees
-from audit.tlog.findings import Findings, upper
+from audit.tlog.findings import Findings, numbered, shown, upper
 from audit.tlog.report import Report, Trust
 
 MANIFEST = "manifest.json"
@@ -45,9 +45,10 @@ def verify(path: Path, trust: Trust, *, processes: int = 2) -> Report:
     with _workers(1 if newest.size <= ALONE else processes) as each:
         claims = _signed(path, keys, trust, report, each)
         claims.append(signed.Claim(newest.size, newest.root, "root", "the newest checkpoint"))
-        hashed = trees.check(path, claims, report, each)
-        if manifest is not None:
-            _rows(path, manifest, hashed, report, each)
+        leaves = trees.check(path, claims, report, each)
+        restores = _rows(path, manifest, leaves.hashed, report, each) if manifest is not None else []
+    if manifest is not None:
+        _order(leaves, restores, report, is_whole=manifest.count >= report.size)
     return report
 
 
@@ -219,8 +220,8 @@ def _older(older: Path | None, keys: tuple[notes.Verifier, ...], report: Report)
     return claims
 
 
-def _rows(path: Path, manifest: Manifest, hashed: int, report: Report, each: Any) -> None:
-    """The lines of the events, against leaves that the tree has vouched for."""
+def _rows(path: Path, manifest: Manifest, hashed: int, report: Report, each: Any) -> list[rows.Restore]:
+    """The lines of the events, against leaves that the tree has vouched for; returns what they say of restores."""
     report.first, report.pending = manifest.first, manifest.pending
     end = min(manifest.first + manifest.count, report.size, hashed)
     if manifest.first + manifest.count > report.size:
@@ -238,11 +239,16 @@ def _rows(path: Path, manifest: Manifest, hashed: int, report: Report, each: Any
         for number in numbers
     ]
     contents: set[str] = set()
+    missing: list[tuple[int, int]] = []
+    restores: list[rows.Restore] = []
     for checked in each(rows.check, wanted):
         report.findings.merge(checked.findings)
         report.events += checked.events
         report.gone += checked.gone
         contents |= checked.contents
+        missing += checked.missing
+        restores += checked.restores
+    _missing(path, missing, restores, report)
     names = {part.name for part in wanted}
     for file in sorted((path / "events").glob("*.jsonl")):
         if f"events/{file.name}" not in names and file.name != "unsealed.jsonl":
@@ -261,3 +267,45 @@ def _rows(path: Path, manifest: Manifest, hashed: int, report: Report, each: Any
         report.unchecked.append(
             f"The rows of {outside} events outside the exported range: only their leaves."
         )
+    return restores
+
+
+def _missing(
+    path: Path, missing: list[tuple[int, int]], restores: list[rows.Restore], report: Report
+) -> None:
+    """Sealed events without a row. What a sealed event says was lost with a restored backup is a remark, the rest is
+    not: the first ones are named, long stretches are one finding."""
+    explained = 0
+    for start, end in missing:
+        bad = [leaf for leaf in range(start, end) if not any(one.explains(leaf) for one in restores)]
+        explained += end - start - len(bad)
+        for leaf in bad[:5]:
+            name = upper(rows.name_of(path, report.size, leaf))
+            report.findings.add("missing", f"{name} is sealed, and its row is not here.")
+        if rest := bad[5:]:
+            text = f"Leaves {rest[0]} to {rest[-1]} are sealed, and none of their {len(rest)} rows is here."
+            report.findings.add("missing", text, times=len(rest))
+    if explained:
+        why = "; ".join(f"leaf {one.leaf}: {shown(one.why)}" for one in restores)
+        report.remarks.append(
+            f"{explained} sealed events have no row, because the database was set back to a backup. The log itself "
+            f"records that ({why}). Ask who ordered it."
+        )
+
+
+def _order(leaves: trees.Leaves, restores: list[rows.Restore], report: Report, *, is_whole: bool) -> None:
+    """No event twice, all in the order of their commits; a restored database begins its numbers anew, which only an
+    export of all events can tell."""
+    if not is_whole and (leaves.turns or leaves.twice):
+        text = "Why the order of commits begins anew in the log: a restored database would explain it, but its event"
+        report.unchecked.append(f"{text} may be outside the exported range.")
+        return
+    begins = {place for one in restores for place in (one.size, one.size + one.left)}
+    if turns := sorted(turn for turn in leaves.turns if turn not in begins):
+        text = f"At leaf {numbered(turns)} an event follows that was committed before the one in front of it."
+        report.findings.add("order", text, f"{len(turns)} such places", "none", times=len(turns))
+    for event, places in leaves.twice.items():
+        kept = [leaf for leaf in places if not any(one.explains(leaf) for one in restores)]
+        if len(kept) > 1:
+            text = f"Event {event} is sealed more than once, at leaf {numbered(kept)}."
+            report.findings.add("twice", text, len(kept), 1)
