@@ -9,7 +9,7 @@ it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.core.cache import cache
@@ -28,7 +28,10 @@ from audit import content, recording
 from audit.content import Gone
 from audit.events import Kind, Target
 
-PAGE = 50
+PAGE = 25
+BUDGET = 40_000
+"""Characters of content on one page; once they are spent, each further step has `LEAST`."""
+LEAST = 300
 COUNTED = 1000
 DEEPEST = 6
 NOTED_EVERY = 3600
@@ -46,10 +49,6 @@ class Entry:
     pieces: list[Shown]
     repeated: list[Shown]
     gone: Gone | None
-
-    @property
-    def took(self) -> timedelta | None:
-        return self.row.ended_at - self.row.started_at if self.row.ended_at else None
 
     @property
     def left(self) -> int:
@@ -146,14 +145,17 @@ def _entries(rows: list[Activity]) -> list[Entry]:
     depths = _depths(rows)
     found: list[Entry] = []
     before: list[Said] = []
+    budget = BUDGET
     for row in rows:
         body = bodies.get(row.content_id) if row.content_id else None
         pieces = transcript.read(body) if isinstance(body, bytes) else []
         known = 0
         if row.kind == ActivityKind.PROMPT and pieces:
             known, before = _common(before, pieces), pieces
-        cut = transcript.shown(pieces[known:])
-        repeated = transcript.shown(pieces[:known], most=transcript.MOST // 4)
+        most = max(LEAST, min(transcript.MOST, budget))
+        cut = transcript.shown(pieces[known:], most=most)
+        repeated = transcript.shown(pieces[:known], most=most // 4)
+        budget -= sum(len(piece.head) + len(piece.rest) for piece in (*cut, *repeated))
         found.append(Entry(row, depths[row.span_id], cut, repeated, body if isinstance(body, Gone) else None))
     return found
 

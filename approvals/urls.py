@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from approvals.views import (
+    activity,
     alike,
     backtests,
     blind,
@@ -21,6 +22,7 @@ from approvals.views import (
     saved_views,
     settle,
     stops,
+    trails,
     what_if,
 )
 from approvals.views import print as print_view
@@ -49,6 +51,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("next/", queues.claim_next, name="claim_next"),
     path("proposals/<uuid:proposal_id>/", proposals.proposal, name="proposal"),
+    path("proposals/<uuid:proposal_id>/activity/", activity.proposal_activity, name="proposal_activity"),
+    path(
+        "proposals/<uuid:proposal_id>/activity/<uuid:activity_id>/",
+        activity.proposal_activity_item,
+        name="proposal_activity_item",
+    ),
     path("proposals/<uuid:proposal_id>/print/", print_view.proposal_print, name="proposal_print"),
     path("proposals/<uuid:proposal_id>/pulse/", proposals.proposal_pulse, name="proposal_pulse"),
     path("proposals/<uuid:proposal_id>/claim/", proposals.proposal_claim, name="proposal_claim"),
@@ -92,6 +100,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reviews/<int:review_id>/claim/", blind.blind_claim, name="blind_claim"),
     path("reviews/<int:review_id>/renew/", blind.blind_renew, name="blind_renew"),
     path("reviews/<int:review_id>/release/", blind.blind_release, name="blind_release"),
+    path("audit/of/<slug:object_type>/<str:object_id>/", trails.trail, name="trail"),
     path("stops/", stops.stop_list, name="stop_list"),
     path("stops/pull/", stops.stop_pull, name="stop_pull"),
     path("stops/<int:stop_id>/lift/", stops.stop_lift, name="stop_lift"),

@@ -10,7 +10,7 @@ from typing import Any
 
 SHOWN = 1200
 """Characters of one piece that are shown before it is folded."""
-MOST = 12_000
+MOST = 6_000
 """Characters of one content that a list of many carries; the rest stands on a page of its own."""
 _TEXTS = {"text", "reasoning", "thinking", "input_text", "output_text"}
 _CALLS = {"tool_call", "function_call", "tool_use"}
