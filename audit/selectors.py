@@ -1,11 +1,13 @@
-"""Reading the audit log: timelines of one object, the explorer's pages, one event."""
+"""Reading the audit log: timelines of one object and of several. `audit.search` has the explorer's questions."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from audit.models import AuditEvent
+from audit.search import Page
 
 
 def timeline(object_type: str, object_id: str) -> QuerySet[AuditEvent]:
@@ -35,32 +37,34 @@ def latest_about(objects: list[tuple[str, list[str]]], *, limit: int = 20) -> li
     return sorted(found, key=lambda event: -event.pk)[:limit]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What the explorer looks for; an empty value does not narrow. `kind` may be a family such as `agent.`."""
-
-    kind: str = ""
-    actor_kind: str = ""
-    actor_id: str = ""
-    object_type: str = ""
-    object_id: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
+def since(object_type: str, object_id: str | None, kind: str, at: datetime) -> QuerySet[AuditEvent]:
+    """Events of one kind after a moment, newest first: of one object, or of all objects of the type."""
+    found = AuditEvent.objects.filter(object_type=object_type, kind=kind, recorded_at__gt=at)
+    if object_id is not None:
+        found = found.filter(object_id=object_id)
+    return found.order_by("-id")
 
 
-def page(wanted: Wanted, *, before_id: int | None = None, limit: int = 50) -> tuple[list[AuditEvent], bool]:
-    """One page, newest first by keyset, and whether older events follow."""
-    where = Q()
-    for name in ("actor_kind", "actor_id", "object_type", "object_id"):
-        if value := getattr(wanted, name):
-            where &= Q(**{name: value})
-    if wanted.kind:
-        where &= Q(kind__startswith=wanted.kind) if wanted.kind.endswith(".") else Q(kind=wanted.kind)
-    if wanted.since:
-        where &= Q(recorded_at__gte=wanted.since)
-    if wanted.until:
-        where &= Q(recorded_at__lte=wanted.until)
-    if before_id is not None:
-        where &= Q(id__lt=before_id)
-    events = list(AuditEvent.objects.filter(where).order_by("-id")[: limit + 1])
-    return events[:limit], len(events) > limit
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Objects of one type whose events belong together; where `needle` is given, only events whose text has it."""
+
+    object_type: str
+    ids: tuple[str, ...]
+    needle: str = ""
+
+
+def about(groups: Iterable[Group], *, before: str = "", limit: int = 50) -> Page:
+    """One page of the events about several objects, newest first; one query per group that has members."""
+    found: list[AuditEvent] = []
+    for group in groups:
+        if group.ids:
+            events = AuditEvent.objects.filter(object_type=group.object_type, object_id__in=group.ids)
+            if before.isdecimal():
+                events = events.filter(id__lt=min(int(before), 2**62))
+            if group.needle:
+                events = events.filter(content__contains=group.needle)
+            found += list(events.order_by("-id")[: limit + 1])
+    shown = sorted(found, key=lambda event: -event.pk)
+    older = str(shown[limit - 1].pk) if len(shown) > limit else ""
+    return Page(shown[:limit], older)

@@ -2,10 +2,13 @@
 
 from django.urls import path
 
-from audit import views
+from audit.views import events, explorer, exports, log
 
 app_name = "audit"
 urlpatterns = [
-    path("audit/", views.explorer, name="explorer"),
-    path("audit/events/<int:event_id>/", views.event, name="event"),
+    path("audit/", explorer.explorer, name="explorer"),
+    path("audit/log/", log.log_page, name="log"),
+    path("audit/export/", exports.export, name="export"),
+    path("audit/events/<int:event_id>/", events.event, name="event"),
+    path("audit/events/<int:event_id>/proof/", exports.proof, name="proof"),
 ]

@@ -1,6 +1,8 @@
 """A small bridge from ASGI to a WSGI application: buffer the body (bounded), run in a thread, send the answer.
 
-Bodies are small here (256 KiB for agents, 1 MiB for pages), so nothing is streamed in; answers are streamed out."""
+Bodies are small here (256 KiB for agents, 1 MiB for pages), so nothing is streamed in. Answers are sent whole, but for
+those that say they are made piece by piece: an export of a million events. Each piece takes a thread while it is made
+and none while it is sent, so that a slow reader holds up nobody."""
 
 import asyncio
 import sys
@@ -60,27 +62,63 @@ class Bridge:
         status, headers, content = await loop.run_in_executor(self._pool, self._run, environ)
         if len(body) > most:
             headers.append((b"connection", b"close"))
-        await _send_whole(send, status, headers, content)
+        if isinstance(content, bytes):
+            await _send_whole(send, status, headers, content)
+        else:
+            await self._send_pieces(receive, send, status, headers, content)
 
-    def _run(self, environ: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        started: list[Any] = []
+    async def _send_pieces(
+        self, receive: Receive, send: Send, status: int, headers: list[tuple[bytes, bytes]], answer: Any
+    ) -> None:
+        """Piece after piece, until the end or until nobody takes them any more."""
+        loop = asyncio.get_running_loop()
+        pieces = iter(answer)
+        gone = asyncio.ensure_future(_left(receive))
+        try:
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            while not gone.done():
+                piece = await loop.run_in_executor(self._pool, next, pieces, None)
+                if piece is None:
+                    await send({"type": "http.response.body", "body": b""})
+                    return
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        finally:
+            gone.cancel()
+            await loop.run_in_executor(self._pool, answer.close)
+
+    def _run(self, environ: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], Any]:
+        """Status, headers, and the whole answer as bytes; or the answer itself, if it is made piece by piece."""
+        started: list[tuple[int, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
-            started[:] = [int(status.split(" ", 1)[0]), headers]
+            started[:] = [(int(status.split(" ", 1)[0]), headers)]
 
         chunks = self._application(environ, start_response)
-        try:
-            content = b"".join(chunks)
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
-        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in started[1]]
-        return started[0], headers, content
+        content: Any = chunks
+        if not (getattr(chunks, "streaming", False) and started and not _has_length(started[0][1])):
+            try:
+                content = b"".join(chunks)
+            finally:
+                close = getattr(chunks, "close", None)
+                if close is not None:
+                    close()
+        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in started[0][1]]
+        return started[0][0], headers, content
+
+
+def _has_length(headers: list[tuple[str, str]]) -> bool:
+    """A file's, for instance, which is small and whole."""
+    return any(name.lower() == "content-length" for name, _ in headers)
 
 
 class _Gone(Exception):
     """The client left before its body was complete; half a request is not acted upon."""
+
+
+async def _left(receive: Receive) -> None:
+    """Returns when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _read(receive: Receive, most: int) -> bytes:

@@ -21,6 +21,12 @@ def actor_label(event: AuditEvent) -> str:
 
 
 @register.filter
+def for_whom(event: AuditEvent) -> str:
+    """On whose behalf, by the name the event recorded; empty for most events."""
+    return str((event.data.get("on_behalf_of") or {}).get("label", ""))
+
+
+@register.filter
 def differences(event: AuditEvent) -> list[Difference]:
     return words.differences(event.data)
 
@@ -33,3 +39,9 @@ def values(event: AuditEvent) -> list[Difference]:
 @register.filter
 def details(event: AuditEvent) -> list[tuple[str, str]]:
     return words.details(event.data)
+
+
+@register.filter
+def has_timeline(event: AuditEvent) -> bool:
+    """Whether its object can stand in an address; of a refusal it is a path."""
+    return bool(event.object_id) and "/" not in event.object_id
