@@ -4,12 +4,14 @@
 import os
 import sys
 
+from config import addresses
 from config.problem import Problem
 
 
 def main() -> None:
     """`run` and `doctor` go first: they have to speak when the settings cannot be read. `audit_verify` reads none."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    os.environ.setdefault(addresses.ROLE, addresses.for_command(sys.argv[1:]))
     if sys.argv[1:] == ["run"]:
         from config import supervisor
 

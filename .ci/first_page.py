@@ -31,7 +31,12 @@ def main() -> None:
             name: value for name, value in os.environ.items() if not name.startswith("COUNTERSIGN_")
         }
         environment |= {"PORT": str(port), "COUNTERSIGN_VAR": str(var)}
-        for name in ("DATABASE_URL", "REDIS_URL", "MAKEFLAGS", "MAKELEVEL"):
+        for name in (
+            "REDIS_URL",
+            "MAKEFLAGS",
+            "MAKELEVEL",
+            *(n for n in environment if n.startswith("DATABASE_")),
+        ):
             environment.pop(name, None)
         started = time.monotonic()
         make = subprocess.Popen(

@@ -12,16 +12,11 @@ from django.db import connection, transaction
 from audit import chain
 from audit.events import Actor, Source, Target
 from audit.models import AuditEvent
+from audit.roles import EVENT_COLUMNS
 
-COLUMNS = (
-    *("kind", "actor_kind", "actor_id", "object_type", "object_id", "object_version"),
-    *("content", "salt", "commitment"),
-)
-"""What we say of an event. Number, transaction and time are the database's to say: the application's role may not
-even name them (audit/roles.py), so an event can be neither backdated nor put before another."""
 _INSERT = (
-    f"INSERT INTO audit_auditevent ({', '.join(COLUMNS)}) VALUES ({', '.join(['%s'] * len(COLUMNS))}) "  # noqa: S608
-    "RETURNING id, transaction, recorded_at"
+    f"INSERT INTO audit_auditevent ({', '.join(EVENT_COLUMNS)}) "  # noqa: S608 - names of our own columns
+    f"VALUES ({', '.join(['%s'] * len(EVENT_COLUMNS))}) RETURNING id, transaction, recorded_at"
 )
 _NOWHERE = Source()
 _source: ContextVar[Source] = ContextVar("audit_source", default=_NOWHERE)
@@ -65,7 +60,7 @@ def record(*, actor: Actor, kind: str, target: Target, **facts: Unpack[Facts]) -
         raise OutsideTransaction(f"{kind}: audit events are written in the transaction of the change")
     event = prepare(actor=actor, kind=kind, target=target, **facts)
     with transaction.mark_for_rollback_on_error(), connection.cursor() as cursor:
-        cursor.execute(_INSERT, [getattr(event, name) for name in COLUMNS])
+        cursor.execute(_INSERT, [getattr(event, name) for name in EVENT_COLUMNS])
         event.id, event.transaction, event.recorded_at = cursor.fetchone()
     event._state.adding, event._state.db = False, connection.alias
     return event

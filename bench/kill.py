@@ -49,7 +49,11 @@ def run(directory: Path, files: list[Path]) -> None:
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {
-        **{name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")},
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if name != "REDIS_URL" and not name.startswith("DATABASE_")
+        },
         "COUNTERSIGN_VAR": str(var),
         "PORT": str(port),
         "COUNTERSIGN_LOG_LEVEL": "WARNING",

@@ -46,7 +46,11 @@ class Started:
 def _running(port: int, var: Path) -> Iterator[Started]:
     """`make run` until its first page is there; stopped, and waited for, at the end."""
     environment = {
-        **{name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")},
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if name != "REDIS_URL" and not name.startswith("DATABASE_")
+        },
         "PORT": str(port),
         "COUNTERSIGN_VAR": str(var),
     }

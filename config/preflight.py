@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from config import environment, mail
+from config import addresses, environment, mail
 from config.embedded import Layout
+from config.embedded.postgres import NAMES
 from config.problem import Problem
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +40,14 @@ class Installation:
     host: str = field(default_factory=lambda: os.environ.get("HOST") or "127.0.0.1")
     port_text: str = field(default_factory=lambda: os.environ.get("PORT") or "8000")
     database_url: str = field(default_factory=lambda: os.environ.get("DATABASE_URL", ""))
+    other_databases: dict[str, str] = field(
+        default_factory=lambda: {
+            variable: os.environ[variable]
+            for variable in addresses.VARIABLES.values()
+            if variable != "DATABASE_URL" and os.environ.get(variable)
+        }
+    )
+    """The addresses of roles beside web's and worker's, by the variable that names each."""
     redis_url: str = field(default_factory=lambda: os.environ.get("REDIS_URL", ""))
     web_processes_text: str = field(default_factory=lambda: os.environ.get("WEB_PROCESSES") or "1")
 
@@ -130,24 +139,57 @@ def port(installation: Installation) -> str:
 
 
 def database(installation: Installation) -> str:
+    """Also the other roles' addresses, where they have addresses of their own."""
     if not installation.database_url:
+        for variable in installation.other_databases:
+            raise Problem(f"{variable} is set, but DATABASE_URL, the address of web and worker, is not.")
         return "PostgreSQL 18, embedded"
+    version = _reach("DATABASE_URL", installation.database_url)
+    for variable, url in installation.other_databases.items():
+        _reach(variable, url)
+    return f"PostgreSQL {version} at {_without_password(installation.database_url)}"
+
+
+def _reach(variable: str, url: str) -> int:
+    """The major version of the server at an address."""
     import psycopg  # here, since a start with the embedded server does not need it: it costs memory all the time
+
+    where = _without_password(url)
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            version = connection.info.server_version
+    except psycopg.Error as error:
+        raise Problem(
+            f"{variable}: {where} cannot be reached ({_first_line(error)}). "
+            "Start that server or correct the address; without DATABASE_URL an embedded PostgreSQL is used."
+        ) from error
+    if version < _POSTGRES:
+        raise Problem(f"{variable}: {where} is PostgreSQL {version // 10000}. Countersign needs 15 or later.")
+    return version // 10000
+
+
+def append_only(installation: Installation) -> str:
+    """Whether what web and worker may do in the database keeps the audit log from them; asked, not believed."""
+    if not installation.database_url:
+        return f"The audit log only grows under web and worker (role {NAMES.app})"
+    import psycopg  # here, for the same reason
+
+    from audit import roles
 
     where = _without_password(installation.database_url)
     try:
         with psycopg.connect(installation.database_url, connect_timeout=5) as connection:
-            version = connection.info.server_version
+            found = roles.weaknesses(connection)
+            me = connection.info.user
     except psycopg.Error as error:
+        raise Problem(f"DATABASE_URL: {where} could not be asked ({_first_line(error)}).") from error
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise Problem(
-            f"DATABASE_URL: {where} cannot be reached ({_first_line(error)}). "
-            "Start that server or correct the address; without DATABASE_URL an embedded PostgreSQL is used."
-        ) from error
-    if version < _POSTGRES:
-        raise Problem(
-            f"DATABASE_URL: {where} is PostgreSQL {version // 10000}. Countersign needs 15 or later."
+            f"The audit log is not kept from the web processes: {found[0]}{more}. Run `manage.py database_roles`, "
+            "and set DATABASE_URL and DATABASE_OWNER_URL as it says; docs/operations.md, Database roles."
         )
-    return f"PostgreSQL {version // 10000} at {where}"
+    return f"The audit log only grows under web and worker (role {me})"
 
 
 def broker(installation: Installation) -> str:
@@ -187,7 +229,7 @@ BEFORE_LOCK: tuple[Callable[[Installation], str], ...] = (
     outgoing_mail,
 )
 SERVERS: tuple[Callable[[Installation], str], ...] = (database, broker)
-EVERYTHING = (*BEFORE_LOCK, supervisor, port, *SERVERS)
+EVERYTHING = (*BEFORE_LOCK, supervisor, port, *SERVERS, append_only)
 
 
 def take_lock(installation: Installation) -> IO[str]:

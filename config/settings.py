@@ -5,13 +5,14 @@ running."""
 
 import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import django_stubs_ext
 import structlog
 from celery.schedules import crontab
 
-from config import embedded, mail, secret
+from config import addresses, embedded, mail, secret
+from config.problem import Problem
 
 django_stubs_ext.monkeypatch()  # lets annotations name ModelAdmin[User] and the like at run time
 
@@ -34,13 +35,18 @@ ALLOWED_HOSTS = [host for host in os.environ.get("ALLOWED_HOSTS", "").split(",")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL.startswith("https://") else []
 IS_HTTPS = PUBLIC_URL.startswith("https://")
 
-DATABASE_URL = os.environ.get("DATABASE_URL", "")
+DATABASE_ROLE = addresses.role(os.environ)
+"""Who this process is in the database: web, worker and beat are `app`, which can add to the audit log and no more."""
+_urls = addresses.named(os.environ)
 REDIS_URL = os.environ.get("REDIS_URL", "")
-if not (DATABASE_URL and REDIS_URL):
+if not (_urls and REDIS_URL):
     _services = embedded.ensure(VAR)
-    DATABASE_URL = DATABASE_URL or _services.database_url
-    REDIS_URL = REDIS_URL or _services.redis_url
-
+    _urls, REDIS_URL = _services.database_urls, _services.redis_url
+if DATABASE_ROLE not in _urls:
+    raise Problem(f"{addresses.VARIABLES[DATABASE_ROLE]} is not set, while another role's address is.")
+DATABASE_URL = _urls[DATABASE_ROLE]
+DATABASE_ADDRESS_IS_SHARED = DATABASE_ROLE != "app" and _urls.get("app") == DATABASE_URL
+"""Everything runs under one address; the system check says what that leaves open."""
 
 SEALER_DIR = Path(os.environ.get("COUNTERSIGN_SEALER_DIR") or VAR / "sealer")
 """The sealer's alone: the key that signs checkpoints, and the last one it signed. Web needs no access to it."""
@@ -55,26 +61,7 @@ WITNESSES = [key for key in os.environ.get("COUNTERSIGN_WITNESSES", "").split(",
 """Public keys (C2SP vkeys) of witnesses whose cosignatures are taken."""
 
 
-def _database(url: str) -> dict[str, object]:
-    """Django's database entry for a postgresql:// address; a `host` query parameter names a socket directory."""
-    parts = urlsplit(url)
-    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")) or "countersign",
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": unquote(query.get("host", "")) or parts.hostname or "",
-        "PORT": str(parts.port or query.get("port", "")),
-        "CONN_MAX_AGE": None,
-        "OPTIONS": {
-            "options": "-c idle_in_transaction_session_timeout=30000 -c lock_timeout=10000",
-            **({"sslmode": query["sslmode"]} if "sslmode" in query else {}),
-        },
-    }
-
-
-DATABASES = {"default": _database(DATABASE_URL)}
+DATABASES = {"default": addresses.entry(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
@@ -260,6 +247,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="3", minute="17"),
     },
     "rebuild": {"task": "approvals.tasks.rebuild_evidence", "schedule": crontab(hour="2", minute="41")},
+    "retention": {"task": "approvals.tasks.expire_content", "schedule": crontab(hour="3", minute="11")},
     "sessions": {"task": "accounts.tasks.clear_sessions", "schedule": 3600.0, "options": {"expires": 600}},
 }
 

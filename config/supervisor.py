@@ -15,7 +15,8 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from config import children, console, embedded, preflight, processes
+from audit.roles import Role
+from config import addresses, children, console, embedded, preflight, processes
 from config.children import Child
 from config.embedded.postgres import Postgres
 from config.embedded.valkey import Valkey
@@ -47,6 +48,8 @@ class Supervisor:
         self.installation = installation
         self.layout = embedded.Layout(installation.var)
         self.is_demo = os.environ.get("COUNTERSIGN_DEMO") == "1"
+        self.environment = addresses.without_addresses(os.environ)
+        self.database_urls = addresses.named(os.environ)
         self.services: list[Child] = []
         self.programs: list[Child] = []
         self._reader, self._writer = os.pipe()
@@ -78,12 +81,17 @@ class Supervisor:
         listener = stack.enter_context(preflight.listen(self.installation))
         for check in preflight.SERVERS:
             check(self.installation)
-        environment = self._start_services()
-        setup_link = self._prepare(environment)
+        self._start_services()
+        setup_link = self._prepare()
 
-        def start(name: str, *arguments: str, keep: tuple[int, ...] = ()) -> None:
+        def start(name: str, *arguments: str, keep: tuple[int, ...] = (), role: Role = "app") -> None:
             child = children.program(
-                name, list(arguments), environment=environment, root=ROOT, logs=self.layout.log, keep=keep
+                name,
+                list(arguments),
+                environment=self._environment_of(role),
+                root=ROOT,
+                logs=self.layout.log,
+                keep=keep,
             )
             self.programs.append(child)
             child.start()
@@ -104,10 +112,9 @@ class Supervisor:
                 start("demo_agents", "django", "demo_agents", f"--url={self.installation.local_address}")
         self._announce(setup_link)
 
-    def _start_services(self) -> dict[str, str]:
-        """Start or adopt them; returns the environment of everything that uses them."""
-        environment = {
-            **os.environ,
+    def _start_services(self) -> None:
+        """Start or adopt them, and note down what everything that uses them has to be told."""
+        self.environment |= {
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "PYTHONUNBUFFERED": "1",
             "COUNTERSIGN_VAR": str(self.installation.var),
@@ -115,13 +122,24 @@ class Supervisor:
             "PORT": str(self.installation.port),
         }
         var = self.installation.var
-        if not self.installation.database_url:
-            environment["DATABASE_URL"] = self._start_service("PostgreSQL", embedded.postgres_in(var))
+        if not self.database_urls:
+            postgres = embedded.postgres_in(var)
+            self._start_service("PostgreSQL", postgres)
+            self.database_urls = postgres.urls
         if not self.installation.redis_url:
-            environment["REDIS_URL"] = self._start_service("Valkey", embedded.valkey_in(var))
-        return environment
+            valkey = embedded.valkey_in(var)
+            self._start_service("Valkey", valkey)
+            self.environment["REDIS_URL"] = valkey.url
 
-    def _start_service(self, title: str, server: Postgres | Valkey) -> str:
+    def _environment_of(self, role: Role) -> dict[str, str]:
+        """A program is told the address of its own role in the database, and of no other."""
+        return {
+            **self.environment,
+            addresses.ROLE: role,
+            addresses.VARIABLES[role]: self.database_urls[role],
+        }
+
+    def _start_service(self, title: str, server: Postgres | Valkey) -> None:
         var = self.installation.var
         child = Child(
             title.lower().replace("postgresql", "postgres"), lambda: server.start(attached=True), server.log
@@ -138,10 +156,11 @@ class Supervisor:
                 child.start()
             else:
                 child.adopt(running)
+                if isinstance(server, Postgres):
+                    server.complete()
         self._record()
-        return server.url
 
-    def _prepare(self, environment: dict[str, str]) -> str | None:
+    def _prepare(self) -> str | None:
         """Migrations and, in the demo, its company; returns the link that creates the first admin, if there is none."""
         log = self.layout.log / "prepare.log"
         children.rotate(log)
@@ -153,7 +172,7 @@ class Supervisor:
             result = subprocess.run(
                 command,
                 cwd=ROOT,
-                env=environment,
+                env=self._environment_of("owner"),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=output,
@@ -164,6 +183,10 @@ class Supervisor:
                 f"The database could not be prepared; {log} says:\n{last_lines(log)}\n"
                 "Mend that and start again. Nothing was half-done: each migration is whole or not there."
             )
+        try:
+            preflight.append_only(self.installation)
+        except Problem as weakness:
+            console.notice(str(weakness))
         link = json.loads(result.stdout)["setup_link"]
         return str(link) if link else None
 

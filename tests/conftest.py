@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from approvals import news
-from tests import browser
+from tests import browser, database
 from tests.smtp import MailServer, receiving
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
@@ -45,6 +46,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(
             "There is no ../shared/data beside this directory, so tests used the samples in tests/ only."
         )
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Who makes the tests' database owns it, as in every installation."""
+    database.become("owner")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """From here on the tests are the application's own role, and may do no more in the database than web may."""
+    emptying = database.Emptying()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection.ops, "execute_sql_flush", emptying)
+        database.become("app")
+        yield
+    emptying.close()
+    database.become("owner")
 
 
 @pytest.fixture(autouse=True)

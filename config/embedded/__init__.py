@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from audit.roles import Role
+from config import addresses
 from config.embedded.account import account_for
 from config.embedded.postgres import Postgres
 from config.embedded.valkey import Valkey
@@ -27,9 +29,11 @@ from config.problem import Problem
 
 @dataclass(frozen=True)
 class Services:
-    """Where the two services are; a pid is None where the environment names a server that is not ours."""
+    """Where the two services are; a pid is None where the environment names a server that is not ours.
 
-    database_url: str
+    Each role has an address of its own, or shares that of the application where the environment names no other."""
+
+    database_urls: dict[Role, str]
     redis_url: str
     postgres_pid: int | None
     valkey_pid: int | None
@@ -76,22 +80,26 @@ def ensure(var: Path) -> Services:
     """
     var = var.resolve()
     layout = Layout(var)
-    database_url, redis_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
-    if database_url and redis_url:
-        return Services(database_url, redis_url, None, None)
+    database_urls, redis_url = addresses.named(os.environ), os.environ.get("REDIS_URL")
+    if database_urls and redis_url:
+        return Services(database_urls, redis_url, None, None)
     layout.create()
     postgres_pid = valkey_pid = None
     with starting(var):
         join(var)
-        if not database_url:
+        if not database_urls:
             postgres = postgres_in(var)
-            postgres_pid = postgres.running() or postgres.start().pid
-            database_url = postgres.url
+            postgres_pid = postgres.running()
+            if postgres_pid is None:
+                postgres_pid = postgres.start().pid
+            else:
+                postgres.complete()
+            database_urls = postgres.urls
         if not redis_url:
             valkey = valkey_in(var)
             valkey_pid = valkey.running() or valkey.start().pid
             redis_url = valkey.url
-    return Services(database_url, redis_url, postgres_pid, valkey_pid)
+    return Services(database_urls, redis_url, postgres_pid, valkey_pid)
 
 
 def stop(var: Path) -> None:

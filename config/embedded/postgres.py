@@ -15,12 +15,15 @@ from urllib.parse import quote
 
 import psutil
 
+from audit import roles
 from config import processes
 from config.embedded.account import Account, identity, open_path, open_programs
 from config.problem import Problem, last_lines
 
 DATABASE = "countersign"
-_SUPERUSER = "postgres"
+NAMES = roles.names(DATABASE)
+"""Whoever owns the database is named as it is, in every installation; the others by the owner."""
+SUPERUSER = "postgres"
 _PORT = 5432
 _LONGEST_SOCKET_PATH = 100  # bytes; Linux takes 107, macOS 103
 _START_SECONDS = 120.0  # crash recovery after a kill may replay a lot
@@ -34,11 +37,12 @@ _SETTINGS = {
     "log_timezone": "UTC",
 }
 _CREATE_WHAT_IS_MISSING = f"""
-SELECT 'CREATE ROLE {DATABASE} LOGIN CREATEDB'
- WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{DATABASE}') \\gexec
-SELECT 'CREATE DATABASE {DATABASE} OWNER {DATABASE}'
+SELECT 'CREATE ROLE {NAMES.owner} LOGIN CREATEDB'
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{NAMES.owner}') \\gexec
+SELECT 'CREATE DATABASE {DATABASE} OWNER {NAMES.owner}'
  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec
-"""  # noqa: S608  the one name in it is the constant above
+{"".join(f"{statement};" for statement in roles.statements_to_make(NAMES))}
+"""  # noqa: S608  the names in it are the constants above
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}  # nothing of the caller's PGHOST, PGDATA, …
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -62,8 +66,12 @@ class Postgres:
     account: Account | None
 
     @property
-    def url(self) -> str:
-        return f"postgresql://{DATABASE}@/{DATABASE}?host={quote(str(self._socket_directory()), safe='/')}"
+    def urls(self) -> dict[roles.Role, str]:
+        """Each role's address. The socket, which is private to this user, takes everybody at his word."""
+        return {role: self.url_of(NAMES.of(role)) for role in roles.ROLES}
+
+    def url_of(self, name: str) -> str:
+        return f"postgresql://{name}@/{DATABASE}?host={quote(str(self._socket_directory()), safe='/')}"
 
     def running(self) -> int | None:
         """The pid of the server once it takes connections; waits while one is starting or stopping."""
@@ -76,7 +84,7 @@ class Postgres:
         return None
 
     def start(self, *, attached: bool = False) -> subprocess.Popen[bytes]:
-        """Start it and return once it takes connections and has our database.
+        """Start it and return once it takes connections and has our database and roles.
 
         An attached server ends with this process; another one outlives it. Raises Problem.
         """
@@ -94,7 +102,7 @@ class Postgres:
                 **identity(self.account),
             )
         self._await_ready(process)
-        self._create_database()
+        self.complete()
         return process
 
     def stop(self) -> None:
@@ -153,7 +161,7 @@ class Postgres:
             os.chown(new, self.account.uid, self.account.gid)
         result = subprocess.run(
             [
-                *(_PROGRAMS / "initdb", "--pgdata", new, "--username", _SUPERUSER, "--auth", "trust"),
+                *(_PROGRAMS / "initdb", "--pgdata", new, "--username", SUPERUSER, "--auth", "trust"),
                 *("--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin"),
                 *("--builtin-locale", "C.UTF-8", *(["--no-sync"] if _fast() else [])),
             ],
@@ -198,13 +206,15 @@ class Postgres:
         process.kill()
         raise Problem(f"PostgreSQL was not ready within {_START_SECONDS:.0f} seconds. Read {self.log}.")
 
-    def _create_database(self) -> None:
-        """The application's role owns its database and is no superuser."""
+    def complete(self) -> None:
+        """Make the database and the four roles where they are missing, as on a server that an older release started.
+
+        None is a superuser, and who owns the database is not who runs the application."""
         result = subprocess.run(
             [
                 *(_PROGRAMS / "psql", "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1"),
                 *("--host", self._socket_directory(), "--port", str(_PORT)),
-                *("--username", _SUPERUSER, "--dbname", "postgres"),
+                *("--username", SUPERUSER, "--dbname", "postgres"),
             ],
             input=_CREATE_WHAT_IS_MISSING,
             capture_output=True,

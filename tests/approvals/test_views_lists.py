@@ -16,6 +16,7 @@ from agents.autonomy import Tier
 from approvals import lists, words
 from approvals.models import Proposal, Verdict
 from approvals.services import assign, claim, set_up
+from tests.database import as_owner
 from tests.factories import Desk, admin, desk, policy, queue, reviewer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -244,8 +245,8 @@ def test_common_words_are_known_from_statistics() -> None:
     the = desk()
     for number in range(12):
         the.propose({"order_id": f"A-{number}", "amount": 1, "note": f"unlike{number}"})
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE approvals_revision")
+    with as_owner() as owner:
+        owner.execute("ANALYZE approvals_revision")
     assert words.search("refund UNLIKE7 am 1").query == "'1':* & 'am':* & 'refund':* & 'unlike7':*"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(words, "RARE", 5)

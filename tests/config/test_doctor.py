@@ -20,7 +20,7 @@ def installation(tmp_path: Path) -> Callable[..., Installation]:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
         defaults = {"host": "127.0.0.1", "port_text": port, "database_url": "", "redis_url": ""}
-        made = Installation(var=tmp_path / "var", **{**defaults, **fields})
+        made = Installation(var=tmp_path / "var", other_databases={}, **{**defaults, **fields})
         preflight.data_directory(made)
         return made
 

@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from config import embedded
+from config import addresses, embedded
 from config.problem import Problem
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -22,7 +22,8 @@ import sys
 from pathlib import Path
 from config import embedded
 services = embedded.ensure(Path(sys.argv[1]))
-print(services.postgres_pid, services.valkey_pid, services.database_url, services.redis_url, flush=True)
+urls = services.database_urls
+print(services.postgres_pid, services.valkey_pid, urls["app"], urls["owner"], services.redis_url, flush=True)
 sys.stdin.read()
 """
 
@@ -31,8 +32,8 @@ class User:
     """A process that uses the servers until it is told to leave."""
 
     def __init__(self, var: Path, **environment: str) -> None:
-        ours = ("DATABASE_URL", "REDIS_URL", "COUNTERSIGN_EMBEDDED_FAST")
-        outer = {name: value for name, value in os.environ.items() if name not in ours}
+        ours = ("REDIS_URL", "COUNTERSIGN_EMBEDDED_FAST")
+        outer = addresses.without_addresses({n: v for n, v in os.environ.items() if n not in ours})
         self.process = subprocess.Popen(
             [sys.executable, "-c", USER, str(var)],
             cwd=ROOT,
@@ -44,7 +45,7 @@ class User:
         assert self.process.stdout is not None
         words = self.process.stdout.readline().split()
         self.postgres, self.valkey = (None if word == "None" else int(word) for word in words[:2])
-        self.database_url, self.redis_url = words[2:]
+        self.database_url, self.owner_url, self.redis_url = words[2:]
 
     def leave(self) -> None:
         self.process.communicate(timeout=30)
@@ -79,7 +80,7 @@ def test_a_command_that_started_the_servers_stops_them_when_it_ends(var: Path) -
     user = User(var)
     assert (
         query(user.database_url, "SELECT current_database() || '/' || current_user")
-        == "countersign/countersign"
+        == "countersign/countersign_app"
     )
     user.leave()
     assert gone(user.postgres) and gone(user.valkey)
@@ -106,7 +107,7 @@ def test_servers_of_a_killed_user_are_found_and_stopped_by_the_next(var: Path) -
 
 def test_a_killed_server_starts_again_on_the_same_address_with_everything_committed(var: Path) -> None:
     user = User(var)
-    with psycopg.connect(user.database_url, autocommit=True) as connection:
+    with psycopg.connect(user.owner_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS kept (number int); INSERT INTO kept VALUES (7)")
     assert user.postgres is not None and user.valkey is not None
     os.kill(user.postgres, signal.SIGKILL)
@@ -115,7 +116,7 @@ def test_a_killed_server_starts_again_on_the_same_address_with_everything_commit
         time.sleep(0.01)
     again = User(var)
     assert (again.database_url, again.redis_url) == (user.database_url, user.redis_url)
-    assert query(again.database_url, "SELECT max(number) FROM kept") == 7
+    assert query(again.owner_url, "SELECT max(number) FROM kept") == 7
     user.leave()
     again.leave()
 
@@ -165,7 +166,8 @@ def test_nobody_else_on_the_machine_can_reach_the_database(var: Path) -> None:
 def test_a_directory_that_cannot_be_made_is_named_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("DATABASE_URL")
+    for variable in addresses.VARIABLES.values():
+        monkeypatch.delenv(variable)
     (tmp_path / "file").touch()
     with pytest.raises(Problem, match=r"file/var cannot be written .*set COUNTERSIGN_VAR"):
         embedded.ensure(tmp_path / "file" / "var")
@@ -174,7 +176,8 @@ def test_a_directory_that_cannot_be_made_is_named_with_the_remedy(
 def test_a_directory_of_something_else_is_not_taken_for_a_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("DATABASE_URL")
+    for variable in addresses.VARIABLES.values():
+        monkeypatch.delenv(variable)
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "letters.txt").touch()
     with pytest.raises(Problem, match="holds files but no PostgreSQL data"):

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(400)
 def outer_environment(**changes: str) -> dict[str, str]:
     """As a person's shell has it: without the addresses and shortcuts of this test run."""
     ours = (
-        "DATABASE_URL",
+        "DATABASE_",
         "REDIS_URL",
         "COUNTERSIGN_",
         "SECRET_KEY",

@@ -1,18 +1,18 @@
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 
+from audit.roles import weaknesses
 from tests.services import redis_url_of_this_worker
 
 
 @pytest.mark.django_db
-def test_tests_run_on_postgresql_with_a_role_that_is_no_superuser() -> None:
+def test_tests_run_on_postgresql_as_the_application_does() -> None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT rolsuper, current_setting('server_version_num')::int >= 150000"
-            " FROM pg_roles WHERE rolname = current_user"
-        )
-        assert cursor.fetchone() == (False, True)
+        cursor.execute("SELECT current_setting('server_version_num')::int >= 150000")
+        assert cursor.fetchone() == (True,)
+    assert (settings.DATABASE_ROLE, weaknesses(connection)) == ("app", [])
 
 
 def test_the_cache_answers() -> None:

@@ -1,0 +1,19 @@
+"""`manage.py migrate`, which then sets what each database role may do: a new table must not be open by oversight."""
+
+from typing import Any
+
+from django.core.management.commands import migrate
+from django.db import connections, transaction
+
+from audit import roles
+
+
+class Command(migrate.Command):
+    def handle(self, *args: Any, **options: Any) -> None:
+        super().handle(*args, **options)
+        if options["plan"] or options["check_unapplied"]:
+            return
+        with transaction.atomic(using=options["database"]):
+            is_set = roles.grant(connections[options["database"]])
+        if is_set and options["verbosity"] >= 1:
+            self.stdout.write("  The database roles may do what they should, and no more.")
