@@ -20,6 +20,7 @@ from approvals.services import (
     probe_serve,
     promote,
     rebuild,
+    retain,
     rollback,
     settle,
     stop,
@@ -114,6 +115,12 @@ def watch_the_log_thoroughly() -> int:
 def rebuild_evidence() -> int:
     """Nightly: every standing from its evidence; a difference alarms the admins."""
     return sum(bool(checked.differences) for checked in rebuild.rebuild())
+
+
+@shared_task(name="approvals.tasks.expire_content")
+def expire_content() -> int:
+    """Nightly: what has been kept as long as its kind is kept."""
+    return retain.expire(now=timezone.now())
 
 
 @shared_task(name="approvals.tasks.backtests")
