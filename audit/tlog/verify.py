@@ -6,6 +6,7 @@ signed, and so it was at every older checkpoint, timestamp and cosignature. It g
 import json
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -54,12 +55,22 @@ def verify(path: Path, trust: Trust, *, processes: int = 2) -> Report:
 
 @contextmanager
 def _workers(processes: int) -> Iterator[Any]:
-    """A `map`, over several processes where they are worth it."""
-    if processes < 2:
+    """A `map`, over several processes where they are worth it and the machine lets them start."""
+    pool = _pool(processes) if processes > 1 else None
+    if pool is None:
         yield map
         return
-    with ProcessPoolExecutor(processes) as pool:
+    with pool:
         yield pool.map
+
+
+def _pool(processes: int) -> ProcessPoolExecutor | None:
+    try:
+        pool = ProcessPoolExecutor(processes)
+        pool.submit(int).result()
+    except (OSError, ImportError, NotImplementedError, BrokenProcessPool):
+        return None
+    return pool
 
 
 def _manifest(path: Path, findings: Findings) -> Manifest | None:
