@@ -2,8 +2,10 @@
 neighbour's must not be there."""
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,16 +15,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+import pytest
 
-from audit import chain
+from audit import chain, roles
 from audit.sealer_database import Database
 from audit.sealer_files import SealerFiles
 from audit.sealing import Sealer
 from audit.tlog import merkle, notes
 from audit.tlog.folder import Folder
 from audit.tlog.leaves import Leaf, read
+from config import processes
 from config.embedded import Layout, postgres_in
-from config.embedded.postgres import Postgres
+from config.embedded.postgres import DATABASE, SUPERUSER, Postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 ORIGIN = "test.example/log"
@@ -30,28 +34,40 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 _numbers = count(1)
 
 
-def made_server(var: Path) -> Postgres:
-    """Durable, unlike the tests' own: what was committed has to survive a kill. Migrated for the log alone."""
-    Layout(var).create()
-    var.chmod(0o755)
-    server = postgres_in(var)
-    server.start()
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "audit", "--verbosity=0"],
-        cwd=ROOT,
-        env=environment(server),
-        check=True,
-    )
-    return server
+@contextmanager
+def serving() -> Iterator[Postgres]:
+    """Durable, unlike the tests' own: what was committed has to survive a kill. Migrated for the log alone.
+
+    Not in pytest's directory, which each start of pytest closes to PostgreSQL's account."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        tempfile.TemporaryDirectory(prefix="countersign-sealing-", ignore_cleanup_errors=True) as directory,
+    ):
+        patch.delenv("COUNTERSIGN_EMBEDDED_FAST", raising=False)
+        var = Path(directory)
+        var.chmod(0o755)
+        Layout(var).create()
+        server = postgres_in(var)
+        try:
+            server.start()
+            subprocess.run(
+                [sys.executable, "manage.py", "migrate", "audit", "--verbosity=0", "--skip-checks"],
+                cwd=ROOT,
+                env={**environment(server), "DATABASE_URL": server.urls["owner"]},
+                check=True,
+            )
+            yield server
+        finally:
+            _end(server)
 
 
 def environment(server: Postgres) -> dict[str, str]:
-    """For processes that use this server."""
+    """For processes that use this server, as the application."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DATABASE_")}
     return {
         **kept,
         "DJANGO_SETTINGS_MODULE": "config.settings",
-        "DATABASE_URL": server.url,
+        **{roles.VARIABLES[role]: url for role, url in server.urls.items()},
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "COUNTERSIGN_VAR": str(server.data.parent),
     }
@@ -59,16 +75,17 @@ def environment(server: Postgres) -> dict[str, str]:
 
 @dataclass
 class Log:
-    """A database of its own with a folder and a sealer's directory of their own."""
+    """A database of its own with a folder and a sealer's directory of their own. `urls` are those of the roles."""
 
-    url: str
+    urls: dict[roles.Role, str]
+    administrator: str
     files: SealerFiles
     path: Path
 
     @contextmanager
     def sealer(self) -> Iterator[Sealer]:
         """A sealer that has recovered, on a session of its own."""
-        with self.connected() as connection:
+        with self.as_sealer() as connection:
             one = Sealer(database=Database(connection), files=self.files, log=self.path, origin=ORIGIN)
             one.recover()
             yield one
@@ -81,13 +98,24 @@ class Log:
             return one.size
 
     def connected(self) -> Connection:
-        """As the superuser, in autocommit: writer, sealer and intruder alike; what roles may is another test's."""
-        return psycopg.connect(self.url, autocommit=True, options="-c timezone=UTC")
+        """As the application; each statement commits by itself."""
+        return _connected(self.urls["app"])
+
+    def as_sealer(self) -> Connection:
+        return _connected(self.urls["sealer"])
+
+    @contextmanager
+    def as_intruder(self) -> Iterator[Connection]:
+        """The server's administrator, who has taken the triggers off."""
+        with _connected(self.administrator) as connection:
+            for table in ("audit_auditevent", "audit_auditleaf"):
+                connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+            yield connection
 
     def write(self, connection: Connection | None = None, *, times: int = 1) -> list[int]:
-        """Events as `audit.recording` writes them; on this connection, else committed at once."""
+        """Events as `audit.recording` writes them; on this connection, else committed together at once."""
         if connection is None:
-            with self.connected() as own:
+            with self.connected() as own, own.transaction():
                 return self.write(own, times=times)
         return [_insert(connection) for _ in range(times)]
 
@@ -163,13 +191,30 @@ def _insert(connection: Connection) -> int:
     return int(row[0])
 
 
+def _connected(url: str) -> Connection:
+    return psycopg.connect(url, autocommit=True, options="-c timezone=UTC")
+
+
+def own_log(server: Postgres, directory: Path) -> Log:
+    """On the server's own database, to which `environment` leads other processes."""
+    return Log(server.urls, server.url_of(SUPERUSER), SealerFiles(directory / "sealer"), directory / "log")
+
+
 def made_log(server: Postgres, name: str, directory: Path) -> Log:
-    """A copy of the migrated database on this server."""
-    parts = urlsplit(server.url)
-    at = parts.netloc.rpartition("@")[2]
-    administrator = parts._replace(netloc=f"postgres@{at}")
-    with psycopg.connect(administrator._replace(path="/postgres").geturl(), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{parts.path[1:]}"')
-    return Log(
-        administrator._replace(path=f"/{name}").geturl(), SealerFiles(directory / "sealer"), directory / "log"
-    )
+    """On a copy of the migrated database."""
+    with _connected(urlsplit(server.url_of(SUPERUSER))._replace(path="/postgres").geturl()) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{DATABASE}" OWNER "{DATABASE}"')
+    own = own_log(server, directory)
+    urls = {role: _on(name, url) for role, url in own.urls.items()}
+    return Log(urls, _on(name, own.administrator), own.files, own.path)
+
+
+def _on(name: str, url: str) -> str:
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def _end(server: Postgres) -> None:
+    """At once: nobody needs this data again."""
+    if (pid := server.running()) is not None:
+        processes.stop(pid, [(signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0)])
+    server.stop()

@@ -12,7 +12,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from audit import log_files
@@ -29,12 +28,9 @@ _databases = count(1)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("COUNTERSIGN_EMBEDDED_FAST", raising=False)
-        made = sealing.made_server(tmp_path_factory.mktemp("sealing"))
-    yield made
-    made.stop()
+def server() -> Iterator[Postgres]:
+    with sealing.serving() as made:
+        yield made
 
 
 @pytest.fixture
@@ -111,13 +107,13 @@ def test_a_row_that_was_changed_before_it_was_sealed_is_named_and_stops_there(lo
     log.write(times=2)
     (changed,) = log.write()
     log.write()
-    with _intruder(log) as connection:
+    with log.as_intruder() as connection:
         connection.execute("UPDATE audit_auditevent SET content = content || ' ' WHERE id = %s", [changed])
     with log.sealer() as one:
         assert one.step() == 2
         with pytest.raises(Refused, match=rf"Event {changed} \(person.signed_in\) was changed"):
             one.step()
-    with _intruder(log) as connection:
+    with log.as_intruder() as connection:
         connection.execute("UPDATE audit_auditevent SET content = trim(content) WHERE id = %s", [changed])
     assert log.seal() == 4
     assert log.check() == log.events()
@@ -207,7 +203,7 @@ def test_a_torn_note_of_the_day_is_cut_away(log: Log, torn: str) -> None:
 def test_a_lost_row_of_the_index_comes_back_from_the_files(log: Log) -> None:
     log.write(times=700)
     log.seal()
-    with _intruder(log) as connection:
+    with log.as_intruder() as connection:
         connection.execute("DELETE FROM audit_auditleaf WHERE number >= 30")
     log.seal()
     assert log.check() == log.events()
@@ -217,11 +213,11 @@ def test_a_wrong_row_of_the_index_is_named(log: Log) -> None:
     log.write(times=2)
     log.seal()
     log.write()
-    with _intruder(log) as connection:
+    with log.as_intruder() as connection:
         connection.execute("INSERT INTO audit_auditleaf (number, event, hash) VALUES (1000, 3, 'x')")
     with pytest.raises(Refused, match="knows leaf 1000"):
         log.seal()
-    with _intruder(log) as connection:
+    with log.as_intruder() as connection:
         connection.execute("DELETE FROM audit_auditleaf WHERE number = 1000")
         connection.execute("UPDATE audit_auditleaf SET event = 3 WHERE number = 1")
     with pytest.raises(Refused, match="audit_auditleaf contradicts"):
@@ -235,7 +231,7 @@ def test_a_wrong_row_of_the_index_is_named(log: Log) -> None:
 def running(log: Log, **more: Any) -> Iterator[Process]:
     stop = threading.Event()
     process = Process(
-        connect=log.connected, files=log.files, log=log.path, origin=ORIGIN, stop=stop, pauses=0.02, **more
+        connect=log.as_sealer, files=log.files, log=log.path, origin=ORIGIN, stop=stop, pauses=0.02, **more
     )
     thread = threading.Thread(target=process.run)
     thread.start()
@@ -289,11 +285,11 @@ def test_two_sealers_take_turns_and_one_alone_writes(log: Log, server: Postgres)
 
 def test_a_sealer_with_another_directory_waits_for_the_sessions_lock(log: Log) -> None:
     """On another host: no shared lock file, the same database."""
-    with log.connected() as first:
+    with log.as_sealer() as first:
         assert Database(first).lead()
         with running(log) as second:
             log.write()
-            with log.connected() as third:
+            with log.as_sealer() as third:
                 assert not Database(third).lead()
             assert not second._leads.is_set()
             first.close()
@@ -327,7 +323,7 @@ def test_a_database_that_comes_back_finds_the_sealer_waiting(log: Log) -> None:
     with running(log):
         log.write()
         until(lambda: said(log) == (1, ""))
-        with log.connected() as administrator:
+        with log.as_intruder() as administrator:
             administrator.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -350,11 +346,3 @@ def test_anchors_run_beside_and_their_faults_stop_nothing(log: Log) -> None:
         assert called.wait(30)
         log.write()
         until(lambda: said(log) == (2, ""))
-
-
-@contextmanager
-def _intruder(log: Log) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    """The superuser, who can switch triggers off."""
-    with log.connected() as connection:
-        connection.execute("SET session_replication_role = replica")
-        yield connection

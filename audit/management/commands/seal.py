@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from audit import rebuilding, restoring
+from audit import anchoring, rebuilding, restoring
 from audit.sealer_files import Refused, SealerFiles
 from audit.sealer_process import Process
 from audit.tlog.folder import Damaged
@@ -78,4 +78,11 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        Process(connect=connect, files=files, log=settings.LOG_DIR, origin=origin(), stop=stop).run()
+        Process(
+            connect=connect,
+            files=files,
+            log=settings.LOG_DIR,
+            origin=origin(),
+            stop=stop,
+            beside=anchoring.attend,
+        ).run()
