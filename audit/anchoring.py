@@ -55,6 +55,7 @@ class Overdue:
 
 def attend() -> None:
     """Do what is due. Raises what it cannot foresee; the caller writes that down and calls again."""
+    close_old_connections()
     try:
         collect_cosignatures()
     finally:
@@ -66,7 +67,6 @@ def attend() -> None:
 
 def collect_cosignatures() -> int:
     """Put what witnesses have handed in into the folder; how many lines were new."""
-    close_old_connections()
     return cosigning.collect(Path(settings.LOG_DIR))
 
 

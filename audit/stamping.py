@@ -18,7 +18,8 @@ from rfc3161_client import (
 )
 from rfc3161_client.tsp import TimeStampRequest
 
-from audit.tlog import timestamps
+from audit.tlog import der, timestamps
+from audit.tlog.der import OID, SEQUENCE, SET, Fields
 from audit.tlog.timestamps import BadTimestamp
 
 SECONDS = 20.0
@@ -93,6 +94,22 @@ def _check_answer(
         verifier = VerifierBuilder.from_request(request)
         for root in roots:
             verifier = verifier.add_root_certificate(root)
-        verifier.build().verify_message(decode_timestamp_response(response), text)
+        verifier.build().verify_message(decode_timestamp_response(_in_order(response)), text)
     except (VerificationError, ValueError) as error:
         raise NoTimestamp(f"The answer does not fit the question: {error}.") from error
+
+
+def _in_order(response: bytes) -> bytes:
+    """The same with its certificates sorted. OpenSSL's authorities send them as they come, which DER forbids and the
+    library refuses; no signature covers their order."""
+    outer = Fields(der.one(response, SEQUENCE))
+    outer.take(SEQUENCE)
+    token = Fields(outer.take(SEQUENCE))
+    token.take(OID)
+    data = Fields(der.one(token.take(der.context(0)).body, SEQUENCE))
+    for tag in (der.INTEGER, SET, SEQUENCE):
+        data.take(tag)
+    kept = data.maybe(der.context(0))
+    if kept is None:
+        return response
+    return response.replace(kept.body, b"".join(sorted(each.whole for each in der.many(kept.body))), 1)
