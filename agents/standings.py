@@ -126,6 +126,14 @@ def rebuilt(row: Standing) -> State:
     return tier_model.fold(begun, events(_between(row, None, row.folded_until)))
 
 
+def as_of(row: Standing, at: datetime) -> State | None:
+    """The state as it was at an earlier moment, folded anew from the evidence that counted by then; None before the
+    first use. What has been corrected since counts as it then did."""
+    if not row.initial or (row.folded_until is not None and row.folded_until <= at):
+        return State.from_json(row.state) if row.initial and row.state else None
+    return tier_model.fold(State.from_json(row.initial), events(_between(row, None, at)))
+
+
 def _between(row: Standing, after: datetime | None, until: datetime | None) -> QuerySet[Evidence]:
     """The rows that count in this span, in the order in which they do."""
     found = Evidence.objects.filter(standing=row, counts=True).exclude(_overtaken())

@@ -6,6 +6,7 @@ agent that floods its queue cannot push the judged ones out of sight, and the co
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -78,12 +79,14 @@ class Decider:
     absence: Absence | None
 
 
-def accuracy_of(proposal: Proposal) -> tuple[Accuracy, int]:
+def accuracy_of(proposal: Proposal, *, before: datetime | None = None) -> tuple[Accuracy, int]:
     """How right this version of the agent was on this action type, and how many earlier versions' results there are.
 
     Vetoes count as wrong ones; what nobody vetoed is not judged and counts for nothing, so the figure is if anything
-    too low."""
+    too low. `before` is the moment up to which it was known, now if None."""
     key = Evidence.judgements().filter(agent_id=proposal.agent_id, action_type_id=proposal.action_type_id)
+    if before is not None:
+        key = key.filter(judged_at__lt=before)
     latest = key.filter(agent_version=proposal.agent_version).order_by("-id").values("pk")[:JUDGED]
     counts = (
         Evidence.objects.filter(pk__in=latest).values("loss").annotate(count=Count("pk")).order_by("loss")
@@ -93,11 +96,15 @@ def accuracy_of(proposal: Proposal) -> tuple[Accuracy, int]:
     return accuracy.accuracy(losses), Evidence.objects.filter(pk__in=others).count()
 
 
-def judged_before(proposal: Proposal) -> list[Judged]:
-    """The latest judged proposals of the agent and action type, and approved ones about the same subject. 4 queries."""
+def judged_before(proposal: Proposal, *, before: datetime | None = None) -> list[Judged]:
+    """The latest judged proposals of the agent and action type, and approved ones about the same subject. 4 queries.
+
+    With `before`, those that were judged by then, as they stand today."""
+    until = Q() if before is None else Q(judged_at__lt=before)
+    decided = Q() if before is None else Q(decisions__decided_at__lt=before)
     latest = (
         Evidence.judgements()
-        .filter(agent_id=proposal.agent_id, action_type_id=proposal.action_type_id)
+        .filter(until, agent_id=proposal.agent_id, action_type_id=proposal.action_type_id)
         .exclude(proposal_id=proposal.pk)
         .order_by("-id")
         .values_list("proposal_id", "verdict")[:REMEMBERED]
@@ -106,6 +113,7 @@ def judged_before(proposal: Proposal) -> list[Judged]:
     if proposal.subject_id:
         about = (
             Proposal.objects.filter(
+                decided,
                 agent_id=proposal.agent_id,
                 action_type_id=proposal.action_type_id,
                 subject_type=proposal.subject_type,

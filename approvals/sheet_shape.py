@@ -182,10 +182,10 @@ class Cast:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who held the proposal, until when."""
+    """Who held the proposal, until when; None where the lease was renewed and ended since."""
 
     holder: str
-    until: datetime
+    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,7 @@ REMEMBERED = 3600
 def remember(me: User, proposal: Proposal, revision: Revision, page: Mapping[str, Any]) -> None:
     """Keep what a page of this proposal shows him, made from what the page was made of."""
     known: showing.Record = page["record"]
-    shown = _shown(me, proposal, revision, page["sheet"], hosts=page["hosts"], why=page["why"], known=known)
+    shown = shown_of(me, proposal, revision, page["sheet"], hosts=page["hosts"], why=page["why"], known=known)
     sealed = _box().encrypt(zlib.compress(written(shown), 1))
     cache.set(_key(proposal.pk, proposal.version, me), sealed, REMEMBERED)
 
@@ -110,7 +110,7 @@ def shown_to(
         return None
     revision = proposal.revisions.select_related("editor").get(number=proposal.revision)
     known = record.judged_before(proposal) if judged is None else judged
-    return _shown(
+    return shown_of(
         me,
         proposal,
         revision,
@@ -131,7 +131,7 @@ def shown_blind(me: User, review_id: int) -> Shown | None:
     showing.set_back(proposal, review.revision)
     sheet = showing.sheet_of(proposal, review.revision, record.judged_before(proposal))
     hosts = showing.findings_of(proposal, review.revision).hosts
-    return _shown(me, proposal, review.revision, sheet, hosts=hosts, why=[], known=None)
+    return shown_of(me, proposal, review.revision, sheet, hosts=hosts, why=[], known=None)
 
 
 def loaded(proposal_id: UUID) -> Proposal | None:
@@ -142,7 +142,7 @@ def loaded(proposal_id: UUID) -> Proposal | None:
     return rows.filter(pk=proposal_id).first()
 
 
-def _shown(
+def shown_of(
     me: User,
     proposal: Proposal,
     revision: Revision,
@@ -151,9 +151,11 @@ def _shown(
     hosts: Iterable[str],
     why: list[Why],
     known: showing.Record | None,
+    at: datetime | None = None,
 ) -> Shown:
+    """Of what the page is made of, the record of it."""
     return Shown(
-        at=timezone.now(),
+        at=at or timezone.now(),
         viewer=me.pk,
         remembered=False,
         proposal=subject_of(proposal, revision),
@@ -358,6 +360,11 @@ def tier_of(proposal: Proposal, mandate: Mandate | None) -> TierThen | None:
         standing=dict(standing.state) if standing else {},
         folded_until=standing.folded_until if standing else None,
     )
+
+
+def with_standing(tier: TierThen, standing: dict[str, Any], folded_until: datetime | None) -> TierThen:
+    """The same with another standing: one of an earlier moment."""
+    return replace(tier, standing=standing, folded_until=folded_until)
 
 
 def votes_on(proposal: Proposal, number: int, *, before: datetime | None = None) -> list[Cast]:

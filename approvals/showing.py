@@ -4,6 +4,7 @@ The page, its print and the sheet kept at a vote (`approvals.sheets`) are made b
 what is kept is what was shown."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -66,11 +67,13 @@ def money_of(proposal: Proposal) -> Money:
     return Money(kind.amount_pointer, proposal.currency if proposal.amount is not None else kind.currency)
 
 
-def sheet_of(proposal: Proposal, revision: Revision, judged: list[Judged]) -> Sheet:
-    """The arguments with everything that stands beside them."""
+def sheet_of(
+    proposal: Proposal, revision: Revision, judged: list[Judged], *, now: datetime | None = None
+) -> Sheet:
+    """The arguments with everything that stands beside them, on the reader's clock."""
     kind, money = proposal.action_type, money_of(proposal)
     value = sheet.parse(revision.canonical)
-    beside = Beside(state=proposal.current_state, now=timezone.localtime())
+    beside = Beside(state=proposal.current_state, now=timezone.localtime(now))
     entries = sheet.entries(kind.schema, value, material=kind.material, money=money, beside=beside)
     labels = sheet.labels(entries)
     found = signs(proposal, revision, value, labels, judged)
@@ -172,8 +175,15 @@ def why(proposal: Proposal) -> list[Why]:
     return [*found, drawn] if drawn else found
 
 
-def record_of(me: User, proposal: Proposal, revision: Revision, judged: list[Judged]) -> Record:
-    accuracy, of_earlier_versions = record.accuracy_of(proposal)
+def record_of(
+    me: User,
+    proposal: Proposal,
+    revision: Revision,
+    judged: list[Judged],
+    *,
+    before: datetime | None = None,
+) -> Record:
+    accuracy, of_earlier_versions = record.accuracy_of(proposal, before=before)
     present = present_of(proposal, revision, {})
     return Record(accuracy, of_earlier_versions, record.precedents(me, present, judged), len(judged))
 
