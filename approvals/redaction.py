@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from agents.activity_items import subject_of
 from agents.models import Agent
 from approvals import states, subjects
 from approvals.models import (
@@ -28,6 +29,7 @@ from approvals.models import (
     Vote,
 )
 from approvals.states import State
+from approvals.traces import key as trace_key
 from audit import keys
 from audit.events import Kind, Target, system
 from audit.recording import record
@@ -92,11 +94,9 @@ def undecided(subject: Subject) -> list[Proposal]:
 
 
 def traces(subject: Subject) -> dict[str, tuple[str, str]]:
-    """Reference → subject of the traces that led to his proposals, whose content has keys of its own.
-
-    A trace is named as agents.services.record_activity names it."""
+    """Reference → subject of the traces that led to his proposals, whose content has keys of its own."""
     named = proposals_of(subject).exclude(trace_id="").values_list("agent__slug", "trace_id").distinct()
-    found = [("trace", f"{slug}/{trace_id}") for slug, trace_id in named]
+    found = [subject_of(slug, trace_key(trace_id)) for slug, trace_id in named]
     return {keys.reference(one): one for one in found}
 
 

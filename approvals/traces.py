@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 
-from agents.activity_items import subject_of
 from approvals.models import Proposal
 
 _HEX = re.compile(r"[0-9A-Fa-f]{32}\Z")
@@ -32,15 +31,3 @@ def subjects(agent_id: int, traces: Iterable[str]) -> dict[str, tuple[str, str]]
     for trace_id, kind, name in rows:
         found.setdefault(trace_id, set()).add((kind, name))
     return {trace_id: next(iter(these)) for trace_id, these in found.items() if len(these) == 1}
-
-
-def of_subject(kind: str, name: str) -> list[tuple[str, str]]:
-    """The subjects of content by which traces of this subject's proposals may be kept besides his own: whoever erases
-    him destroys their keys too."""
-    rows = (
-        Proposal.objects.filter(subject_type=kind, subject_id=name)
-        .exclude(trace_id="")
-        .values_list("agent__slug", "trace_id")
-        .distinct()
-    )
-    return [subject_of(agent, key(trace_id)) for agent, trace_id in rows]

@@ -12,11 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from agents.activity_items import LONGEST, MOST_BYTES, subject_of
 from agents.models import Activity
 from agents.services import credentials
-from approvals import crowding, traces
+from approvals import crowding, redaction, traces
+from approvals.models import Verdict
 from approvals.requests import Subject
+from approvals.services.erase import erase
 from audit import content, keys
 from audit.models import AuditEvent, Content
-from tests.factories import Desk, desk
+from tests.agents.spans import TRACE
+from tests.factories import Desk, admin, desk
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/activity"
@@ -248,12 +251,31 @@ def test_else_under_the_key_of_whom_the_item_names() -> None:
     assert subject_keys() == {keys.reference(("customer", "c-18"))}
 
 
-def test_what_comes_before_the_proposal_has_a_key_that_the_subject_leads_to() -> None:
+@pytest.mark.parametrize("written", [TRACE, TRACE.upper(), f"00-{TRACE}-00f067aa0ba902b7-01"])
+def test_what_comes_before_the_proposal_has_a_key_that_the_subject_leads_to(written: str) -> None:
     the = desk()
-    send(the, item())
-    assert subject_keys() == {keys.reference(subject_of(the.agent.slug, "t-1"))}
-    the.propose(trace_id="t-1", subject=Subject("customer", "c-19"))
-    assert traces.of_subject("customer", "c-19") == [subject_of(the.agent.slug, "t-1")]
+    send(the, item(trace_id=TRACE))
+    reference = keys.reference(subject_of(the.agent.slug, TRACE))
+    assert subject_keys() == {reference}
+    the.propose(trace_id=written, subject=Subject("customer", "c-19"))
+    assert redaction.traces(redaction.Subject("customer", "C-19")) == {
+        reference: ("trace", f"{the.agent.slug}/{TRACE}")
+    }
+
+
+def test_erasing_the_subject_takes_what_came_before_the_proposal() -> None:
+    the = desk()
+    send(the, item(trace_id=TRACE))
+    proposal = the.propose(trace_id=TRACE, subject=Subject("customer", "c-20"))
+    the.decide(proposal, Verdict.REJECT)
+    erase(
+        subject=redaction.Subject("customer", "c-20"), typed="c-20", reason="He asked for it.", actor=admin()
+    )
+    row = Activity.objects.select_related("content").get()
+    assert row.content is not None
+    assert row.content.ciphertext is None
+    assert keys.identity(keys.reference(subject_of(the.agent.slug, TRACE))) is None
+    assert row.content.commitment
 
 
 def test_a_trace_of_two_subjects_belongs_to_neither_alone() -> None:
