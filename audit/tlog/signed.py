@@ -121,9 +121,8 @@ def stamps(wanted: Anchors) -> Read:
                 "timestamp", f"The timestamp {name} does not hold.", error, "a token for its text"
             )
             continue
-        result.claims.append(
-            Claim(size, found.root, "timestamp", f"{name}, of {stamp.time:%Y-%m-%d %H:%M:%S} UTC")
-        )
+        where = f"the checkpoint in {name} (stamped at {stamp.time:%Y-%m-%d %H:%M:%S} UTC)"
+        result.claims.append(Claim(size, found.root, "timestamp", where))
         result.names.add(shown(stamp.authority))
         result.times.append((size, leaves.written(stamp.time)))
     return result
@@ -151,12 +150,8 @@ def cosignatures(wanted: Anchors) -> Read:
             if signature.time is not None:
                 result.times.append((size, _written(signature.time)))
         result.unknown |= {shown(line.split(" ")[1]) for line, signature in signed if signature is None}
-        if known:
-            result.claims.append(
-                Claim(size, found.root, "cosignature", f"{name}, signed by a witness you know")
-            )
-        else:
-            result.claims.append(Claim(size, found.root, "cosignature", f"{name}, signed by nobody you know"))
+        by = "signed by a witness you know" if known else "signed by nobody you know"
+        result.claims.append(Claim(size, found.root, "cosignature", f"the checkpoint in {name} ({by})"))
     return result
 
 

@@ -157,9 +157,7 @@ def _signed(
     anchors = _anchors(path, trust, report, each)
     for claim in anchors:
         if claim.size not in own:
-            text = (
-                f"The checkpoint that {claim.where} is for is not among those of any day: it was taken out."
-            )
+            text = f"{upper(claim.where)} is not among those of any day: it was taken out."
             report.findings.add("history", text, "no such checkpoint", claim.size)
     older = _older(trust.older, keys, report)
     for claim in older:

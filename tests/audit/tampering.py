@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -94,10 +93,34 @@ def untriggered(
                 intruder.execute(f'ALTER TABLE {table} ENABLE {always} TRIGGER "{name}"')
 
 
-@cache
+_made: list[_Kept] = []
+
+
+def is_made() -> bool:
+    return bool(_made)
+
+
 def _kept() -> _Kept:
-    """Twelve decisions and all that it took to come to them, sealed in four steps."""
-    path = Path(mkdtemp(prefix="log"))
+    if not _made:
+        _made.append(_make())
+    return _made[0]
+
+
+def original() -> Log:
+    """Only to be read."""
+    kept = _kept()
+    return Log(kept.path, list(kept.events), list(kept.checkpoints), kept.roots)
+
+
+def exported(into: Path) -> Path:
+    """An export of the whole log."""
+    shutil.copytree(_kept().path.with_name("export"), into)
+    return into
+
+
+def _make() -> _Kept:
+    """Six decisions and all that it took to come to them, sealed in four steps."""
+    path = Path(mkdtemp()) / "log"
     desk = factories.desk()
     checkpoints = [sealed.seal(path)]
     for number in range(4):
@@ -111,6 +134,8 @@ def _kept() -> _Kept:
     with as_superuser() as reader:
         tables = {table: _copied(reader, table) for table in TABLES}
     events = list(AuditEvent.objects.order_by("transaction", "id").values_list("pk", flat=True))
+    asked = exporting.Asked()
+    exporting.export(log=path, into=path.with_name("export"), asked=asked, actor=system("test"))
     return _Kept(path, tables, events, [one.size for one in checkpoints], roots)
 
 
