@@ -89,6 +89,8 @@ def _once(witness: Witness, source: sources.Source, publish: Publish) -> int:
         return CONTRADICTION
     if seen.before is None:
         print(f"Seen for the first time: {seen.size} leaves. Cosigned.", flush=True)
+    elif seen.before == seen.size:
+        print(f"Still {seen.size} leaves.", flush=True)
     else:
         print(f"{seen.size} leaves, continuing the {seen.before} seen before. Cosigned.", flush=True)
     return WELL

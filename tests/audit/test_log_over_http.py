@@ -1,18 +1,24 @@
 """The log's files over HTTP, for anybody; and the letter box of the witnesses."""
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import connections
 from django.test import Client
 
 from audit import anchoring
 from audit.models import AuditEvent, Cosignature
 from audit.tlog import folder, notes
+from audit.tlog.sources import Web
+from audit.tlog.witness import prepared
 from config.wsgi import application
 from tests.audit.growing_log import GrowingLog
 
@@ -289,3 +295,48 @@ def test_row_that_somebody_made_up_stays_out_of_the_folder(
     assert anchoring.collect_cosignatures() == 1
     assert (log.path / "cosignatures/5").read_text() == cosigned(log, witness)
     assert not (log.path / "cosignatures/4").exists()
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The server's own handler on a port, one request at a time."""
+
+    class Quiet(WSGIRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    def door(environ: dict[str, Any], start: Any) -> list[bytes]:
+        try:
+            return list(application(environ, start))
+        finally:
+            connections.close_all()
+
+    server = make_server("127.0.0.1", 0, door, handler_class=Quiet)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/tlog/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_witness_watches_this_server_and_hands_its_cosignatures_in(
+    log: GrowingLog, tmp_path: Path, settings: Any
+) -> None:
+    """Everything together: the witness's own code, the server's own door, the sealer's collecting."""
+    watcher = prepared(tmp_path / "witness", log.signer.verifier, "witness.example")
+    settings.WITNESSES = [str(watcher.signer.verifier)]
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]
+    with served() as address:
+        source = Web(address)
+        for count in (5, 300, 70):
+            log.grow(count)
+            watcher.look(source, lambda _, note: source.publish(note), time=NOW)
+
+    assert anchoring.collect_cosignatures() == 3
+    assert [row.size for row in Cosignature.objects.order_by("size")] == [5, 305, 375]
+    cosigned_note = (log.path / "cosignatures/375").read_text()
+    assert notes.check(cosigned_note, watcher.signer.verifier)[0] == log.text

@@ -30,9 +30,9 @@ _MADE = (1980, 1, 1, 0, 0, 0)
 """Every entry has this time, so that the same code gives the same file, byte for byte."""
 
 
-def write(target: Path) -> None:
-    """The modules of audit.tlog and a beginning. Whoever has the source can make the same file and compare."""
-    sources = {"__main__.py": _MAIN.encode(), "audit/__init__.py": b""}
+def write(target: Path, main: str = _MAIN) -> None:
+    """The modules of audit.tlog and a beginning, `main`. Whoever has the source can make the same file and compare."""
+    sources = {"__main__.py": main.encode(), "audit/__init__.py": b""}
     for path in sorted(Path(tlog.__file__).parent.glob("*.py")):
         sources[f"audit/tlog/{path.name}"] = path.read_bytes()
     with target.open("wb") as file:
