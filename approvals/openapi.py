@@ -8,9 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from accounts.exceptions import DomainError
+from agents.activity_items import ActivityBatch, ActivityItem
 from agents.autonomy import Tier
 from agents.http import agent_endpoint, as_json
-from approvals import requests
+from approvals import openapi_activity, requests
 from approvals.models import Verdict
 from approvals.states import State
 
@@ -21,6 +22,8 @@ _BODIES = (
     requests.OutcomeRequest,
     requests.WithdrawRequest,
     requests.ReviseRequest,
+    ActivityBatch,
+    ActivityItem,
 )
 _UUID = {"type": "string", "format": "uuid"}
 _TIME = {"type": "string", "format": "date-time"}
@@ -217,6 +220,7 @@ _THE_PROPOSAL = {"200": ("The proposal as it is now", {"$ref": _REF.format(name=
 def document() -> dict[str, Any]:
     """The whole document; a test holds it against the addresses that exist."""
     _, components = msgspec.json.schema_components(_BODIES, ref_template=_REF)
+    components["ActivityBatch"]["properties"]["items"]["items"] = {"$ref": _REF.format(name="ActivityItem")}
     page = _object(
         items={"type": "array", "items": {"$ref": _REF.format(name="Proposal")}}, next_cursor=_nullable(_TEXT)
     )
@@ -286,6 +290,17 @@ def document() -> dict[str, Any]:
                     errors=[],
                 )
             },
+            "/api/v1/activity": {
+                "post": openapi_activity.told(
+                    _operation(
+                        "Tell what the agent did, in batches",
+                        body=ActivityBatch,
+                        answers={"200": ("A result per item", {"$ref": _REF.format(name="ActivityAnswer")})},
+                        errors=[400, 413, 415, 422, 429],
+                    )
+                )
+            },
+            "/v1/traces": {"post": openapi_activity.traces()},
             "/.well-known/jwks.json": {
                 "get": _operation(
                     "Public keys of grants (RFC 7517)",
@@ -296,7 +311,8 @@ def document() -> dict[str, Any]:
             },
         },
         "components": {
-            "schemas": {**components, "Proposal": _PROPOSAL, "Me": _ME, "Problem": _PROBLEM},
+            "schemas": {**components, "Proposal": _PROPOSAL, "Me": _ME, "Problem": _PROBLEM}
+            | {"ActivityAnswer": openapi_activity.ANSWER},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }

@@ -8,11 +8,12 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from jsonschema_rs import Draft202012Validator
 
 from agents.activity_items import LONGEST, MOST_BYTES, subject_of
 from agents.models import Activity
 from agents.services import credentials
-from approvals import crowding, redaction, traces
+from approvals import crowding, openapi, openapi_activity, redaction, traces
 from approvals.models import Verdict
 from approvals.requests import Subject
 from approvals.services.erase import erase
@@ -337,3 +338,23 @@ def test_the_number_of_queries_does_not_grow_with_the_batch() -> None:
             send(the, *(item(span_id=f"{size}-{number}", content=f"said {number}") for number in range(size)))
         counts.append(len(captured))
     assert counts[1] - counts[0] == 2
+
+
+def test_the_api_document_says_what_is_taken_and_answered() -> None:
+    document = openapi.document()
+    components = {"components": document["components"]}
+
+    def check(name: str, value: Any) -> list[str]:
+        schema = {**document["components"]["schemas"][name], **components}
+        return [
+            error.message for error in Draft202012Validator(schema, validate_formats=True).iter_errors(value)
+        ]
+
+    assert check("ActivityBatch", openapi_activity.BODY_EXAMPLE) == []
+    assert check("ActivityAnswer", openapi_activity.ANSWER_EXAMPLE) == []
+    assert check("ActivityBatch", {"items": [item(colour="red")]})
+    answer = send(
+        desk(), item(), item(kind="thought"), {**openapi_activity.BODY_EXAMPLE["items"][0], **item()}
+    )
+    assert check("ActivityAnswer", answer) == []
+    assert [one["status"] for one in answer["items"]] == ["recorded", "refused", "refused"]
