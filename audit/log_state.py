@@ -8,13 +8,11 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from audit import log_reader
+from audit import log_reader, watch
 from audit.models import AuditEvent, AuditLeaf, Cosignature, SealerState
 from audit.search import LATE
 from audit.tlog import notes
 
-SILENT = timedelta(minutes=2)
-"""A sealer that has not been heard of for longer than this is taken for dead."""
 STAMPED = timedelta(hours=2)
 WITNESSED = timedelta(days=1)
 """How old the newest timestamp and a witness's newest cosignature may be, before somebody should look."""
@@ -143,7 +141,7 @@ def _of_sealer(sealer: SealerState | None, now: datetime) -> list[Problem]:
                 "Remove the cause. After a restore from a backup, an admin runs manage.py seal --after-restore.",
             )
         )
-    if now - sealer.beat_at > SILENT:
+    if now - sealer.beat_at > watch.SILENT:
         found.append(
             Problem(
                 "The sealer is silent",
@@ -157,11 +155,12 @@ def _of_sealer(sealer: SealerState | None, now: datetime) -> list[Problem]:
 def _of_waiting(waiting: Waiting, now: datetime) -> list[Problem]:
     if waiting.oldest is None or now - waiting.oldest <= LATE:
         return []
+    stall = watch.behind()
     return [
         Problem(
             "Events have waited for more than five minutes",
             "Until they are sealed, whoever owns the database could change them unseen.",
-            "Look at the sealer. A transaction that stays open for long also holds sealing back.",
+            stall.why if stall else "They have been sealed while this page was made: look again.",
         )
     ]
 
@@ -223,5 +222,5 @@ def _of_witnesses(state: LogState, now: datetime) -> list[Problem]:
 
 
 def latest(kind: str) -> AuditEvent | None:
-    """The newest event of this kind among those about the log or by the system's sealer."""
-    return AuditEvent.objects.filter(object_type="log", kind=kind).order_by("-id").first()
+    """The newest event of this kind about the log. Readings of it are about another object and not in the way."""
+    return AuditEvent.objects.filter(object_type="log", object_id="log", kind=kind).order_by("-id").first()

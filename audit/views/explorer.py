@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from audit import log_state, proofs, search, words
+from audit import content, log_state, proofs, search, words
 from audit.forms import ExplorerForm
 from audit.models import AuditEvent
 from audit.proofs import Seal
@@ -33,8 +33,10 @@ class Row:
 
 
 def rows(events: Iterable[AuditEvent], actors: Iterable[Known], now: datetime) -> list[Row]:
-    """One query for the proofs of all; names are those under which somebody has acted."""
+    """A query for the proofs of all and two for the words in them; names are those under which somebody has acted."""
     shown = list(events)
+    content.reveal(shown)
+    content.reveal(shown)
     kinds = {"human": "person", "agent": "agent"}
     names = {(kinds.get(one.kind, one.kind), one.id): one.label for one in actors}
     seals = proofs.seals(shown, now)
