@@ -6,7 +6,7 @@ or be read in another way."""
 
 import secrets
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -18,13 +18,14 @@ from django.db import connection
 
 from audit import chain, keys
 from audit.ids import uuid7
-from audit.models import Content, ContentKind, DataSubject
+from audit.models import AuditEvent, Content, ContentKind, DataSubject
 
 Why = Literal["retention", "erased", "unreadable"]
 _PLAIN, _DEFLATED = b"\x01", b"\x02"
 _NONCE = 12
 _HEAD = 1 + keys.ID_BYTES
 _WORTH_DEFLATING = 512
+_NAMED = {"content", "commitment", "size"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,15 @@ class New:
     kind: ContentKind
     subject: tuple[str, str] | None
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Words of a person or an agent in an event's detail. `audit.recording.record` keeps them as content and puts
+    their name in their place, so that they can be erased though the event cannot."""
+
+    text: str
+    about: tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,44 @@ def keep(new: Sequence[New], *, at: datetime) -> list[Content]:
 def named(row: Content) -> dict[str, Any]:
     """How an event names a text: once the event is sealed, so is the text, whatever becomes of it."""
     return {"content": str(row.pk), "commitment": bytes(row.commitment).hex(), "size": row.size}
+
+
+def without_words(detail: Mapping[str, Any], *, at: datetime) -> dict[str, Any]:
+    """A step: the detail with every `Said` kept and named; empty words stay empty."""
+    said = {name: value for name, value in detail.items() if isinstance(value, Said)}
+    new = [New(ContentKind.WORDS, one.about, one.text.encode()) for one in said.values() if one.text]
+    kept = iter(keep(new, at=at) if new else [])
+    named_ones = {name: named(next(kept)) if one.text else "" for name, one in said.items()}
+    return {**detail, **named_ones}
+
+
+def reveal(events: Iterable[AuditEvent]) -> None:
+    """Put the words back into what these events tell (`AuditEvent.told`), or say why they are gone; two queries."""
+    waiting = [event for event in events if event.words is None]
+    wanted: dict[AuditEvent, dict[str, UUID]] = {}
+    for event in waiting:
+        found = {
+            name: UUID(value["content"])
+            for name, value in (event.data.get("detail") or {}).items()
+            if isinstance(value, dict) and value.keys() == _NAMED
+        }
+        event.words = {}
+        if found:
+            wanted[event] = found
+    ids = {one for found in wanted.values() for one in found.values()}
+    rows = Content.objects.filter(pk__in=ids, kind=ContentKind.WORDS) if ids else []
+    opened = open_all(rows)
+    for event, found in wanted.items():
+        event.words = {name: _as_words(opened[one]) for name, one in found.items() if one in opened}
+
+
+def _as_words(found: bytes | Gone) -> str:
+    if isinstance(found, bytes):
+        return found.decode()
+    if found.at is None:
+        return "(cannot be opened: its key is missing)"
+    how = "erased" if found.why == "erased" else "deleted"
+    return f"({how} on {found.at:%-d %b %Y})"
 
 
 def open_all(rows: Iterable[Content]) -> dict[UUID, bytes | Gone]:

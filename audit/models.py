@@ -49,6 +49,15 @@ class AuditEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.object_type} {self.object_id}"
 
+    words: dict[str, str] | None = None
+    """What `audit.content.reveal` has opened of the words that `detail` names, by their names there."""
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """`data` with the words that were revealed."""
+        data = self.data
+        return data | {"detail": data["detail"] | self.words} if self.words else data
+
     @property
     def data(self) -> dict[str, Any]:
         """The content as a mapping: actor, source, before, after, detail, …"""

@@ -8,8 +8,9 @@ from dataclasses import asdict, replace
 from typing import Any, TypedDict, Unpack
 
 from django.db import connection, transaction
+from django.utils import timezone
 
-from audit import chain
+from audit import chain, content
 from audit.events import Actor, Source, Target
 from audit.models import AuditEvent
 from audit.roles import EVENT_COLUMNS
@@ -55,9 +56,12 @@ class Facts(TypedDict, total=False):
 def record(*, actor: Actor, kind: str, target: Target, **facts: Unpack[Facts]) -> AuditEvent:
     """Record one event inside the caller's transaction; a repeated `target.version` is refused by the database.
 
+    Words in its detail (`audit.content.Said`) are kept apart, encrypted, and named in their place.
     Raises `OutsideTransaction` when there is none."""
     if not connection.in_atomic_block:
         raise OutsideTransaction(f"{kind}: audit events are written in the transaction of the change")
+    if facts.get("detail"):
+        facts["detail"] = content.without_words(facts["detail"] or {}, at=timezone.now())
     event = prepare(actor=actor, kind=kind, target=target, **facts)
     with transaction.mark_for_rollback_on_error(), connection.cursor() as cursor:
         cursor.execute(_INSERT, [getattr(event, name) for name in EVENT_COLUMNS])
@@ -71,21 +75,21 @@ def prepare(*, actor: Actor, kind: str, target: Target, **facts: Unpack[Facts]) 
 
     The target of a refusal is an address somebody made up: PostgreSQL's text has no NUL, the content escapes it."""
     source = _source.get()
-    content: dict[str, Any] = {
+    said: dict[str, Any] = {
         "kind": str(kind),
         "actor": asdict(actor),
         "object": {"type": target.type, "id": target.id},
     }
     if target.version is not None:
-        content["object"]["version"] = target.version
+        said["object"]["version"] = target.version
     if source != _NOWHERE:
-        content["source"] = asdict(source)
+        said["source"] = asdict(source)
     for name, value in facts.items():
         if isinstance(value, Actor):
-            content[name] = asdict(value)
+            said[name] = asdict(value)
         elif value is not None:
-            content[name] = value
-    text = chain.canonical(content)
+            said[name] = value
+    text = chain.canonical(said)
     salt = chain.new_salt()
     return AuditEvent(
         kind=str(kind),

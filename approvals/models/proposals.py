@@ -15,7 +15,7 @@ from agents.autonomy import Tier
 from agents.models import ActionType, Agent, Credential
 from approvals.models.queues import PolicyVersion, Queue
 from approvals.states import State
-from audit.content import Gone, open_all
+from audit.content import Gone, Said, open_all
 
 
 class Priority(models.IntegerChoices):
@@ -203,6 +203,10 @@ class Proposal(models.Model):
         return self.claimed_by_id is not None and bool(
             self.claimed_until and self.claimed_until > timezone.now()
         )
+
+    def said(self, text: str) -> Said:
+        """Words about this proposal, for the detail of an event: kept under its subject's key."""
+        return Said(text, (self.subject_type, self.subject_id) if self.subject_id else None)
 
     @property
     def context(self) -> list[dict[str, Any]]:

@@ -27,7 +27,11 @@ def withdraw(*, proposal_id: UUID, agent: Agent, reason: str) -> Proposal:
             )
         _drop_held(proposal)
         transitions.apply(
-            proposal, State.WITHDRAWN, actor=agent.actor(), at=timezone.now(), detail={"reason": reason}
+            proposal,
+            State.WITHDRAWN,
+            actor=agent.actor(),
+            at=timezone.now(),
+            detail={"reason": proposal.said(reason)},
         )
     return proposal
 
@@ -76,7 +80,7 @@ def revise(*, proposal_id: UUID, agent: Agent, arguments: dict[str, Any], reply:
             State.PENDING,
             actor=agent.actor(),
             at=now,
-            detail={"reply": reply},
+            detail={"reply": proposal.said(reply)},
             fields=(*revising.REVISED_FIELDS, *deadlines.ENTERED),
         )
         _tell_who_asked(proposal)

@@ -214,7 +214,7 @@ def _write(
             "judgement": judgement,
             "critical": critical,
         },
-        detail={"comment": review.comment, "sheet": sheet},
+        detail={"comment": review.proposal.said(review.comment), "sheet": sheet},
         policy_version=review.proposal.policy_version_id,
     )
 

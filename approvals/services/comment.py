@@ -47,7 +47,7 @@ def comment(*, proposal_id: UUID, author: User, text: str, mention_ids: Collecti
             actor=author.actor(),
             kind=Kind.PROPOSAL_COMMENTED,
             target=Target("proposal", str(proposal.pk)),
-            detail={"text": text, "mentioned": [str(one) for one in named]},
+            detail={"text": proposal.said(text), "mentioned": [str(one) for one in named]},
         )
         _tell(proposal, written, named, {one.pk for one in people})
         news.proposal_changed(proposal)

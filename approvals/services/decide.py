@@ -25,6 +25,7 @@ from approvals import (
     differences,
     grants,
     judging,
+    log_guard,
     news,
     pace,
     permissions,
@@ -104,7 +105,7 @@ def decide(
     one is taken, so that others do not wait for it. `judged` are the earlier proposals, where the caller has them.
     Sending the same vote again answers as the first time did (A24). Raises `MayNotDecide`, `ProposalChanged`,
     `WrongState`, `AlreadyClaimed`, `NotSeen`, `TooFast`, `Invalid`, `ArgumentsInvalid`, `PolicyRefused`,
-    `AgentNotLive`."""
+    `AgentNotLive`, `LogUnavailable`."""
     shown = sheets.seen_by(reviewer, proposal_id, version=ballot.version, page=ballot.page, judged=judged)
     try:
         with transaction.atomic(durable=True):
@@ -128,6 +129,7 @@ def _decide(
     repeated = _repeat(proposal, reviewer, ballot)
     if repeated is not None:
         return repeated
+    log_guard.check()
     now = timezone.now()
     check(proposal, reviewer, ballot, at=now)
     if ballot.verdict == Verdict.APPROVE and pace.must_be_seen(proposal) and not ballot.seen:
@@ -321,7 +323,7 @@ def _vote(
         kind=Kind.PROPOSAL_VOTED,
         target=Target("proposal", str(proposal.pk)),
         after={"revision": revision.number, "digest": revision.digest, "verdict": str(ballot.verdict)},
-        detail={"reason": ballot.reason, "comment": ballot.comment} | _named(sheet),
+        detail={"reason": ballot.reason, "comment": proposal.said(ballot.comment)} | _named(sheet),
         policy_version=proposal.policy_version_id,
     )
 
@@ -375,7 +377,11 @@ def _edit(
         actor=reviewer.actor(),
         at=now,
         before={"revision": before.number, "digest": before.digest},
-        detail={"comment": ballot.comment, "queue": proposal.queue and proposal.queue.slug} | _named(sheet),
+        detail={
+            "comment": proposal.said(ballot.comment),
+            "queue": proposal.queue and proposal.queue.slug,
+        }
+        | _named(sheet),
         fields=revising.REVISED_FIELDS,
     )
     return Decided(proposal, final=False)
@@ -433,7 +439,11 @@ def _finish(
         state,
         actor=reviewer.actor(),
         at=now,
-        detail={"verdict": str(ballot.verdict), "reason": ballot.reason, "comment": ballot.comment},
+        detail={
+            "verdict": str(ballot.verdict),
+            "reason": ballot.reason,
+            "comment": proposal.said(ballot.comment),
+        },
         fields=fields,
     )
     if proposal.planted:

@@ -64,7 +64,7 @@ def dispute(*, evidence_id: int, actor: User, claim: str, text: str) -> Dispute:
             kind=Kind.DISPUTE_RAISED,
             target=Target("dispute", str(raised.pk)),
             after={"proposal": str(proposal.pk), "evidence": row.pk, "claim": claim},
-            detail={"text": text, "verdict": row.verdict, "loss": str(row.loss)},
+            detail={"text": proposal.said(text), "verdict": row.verdict, "loss": str(row.loss)},
         )
         judging.disputed(raised, at=now)
         _tell(raised, row)

@@ -42,7 +42,7 @@ def escalate(*, proposal_id: UUID, reviewer: User, note: str, version: int | Non
             raise NowhereToEscalate("This queue hands on to no other in which somebody may decide it.")
         words = note or f"Escalated to {to}."
         Comment.objects.create(proposal=proposal, author=reviewer, text=words, written_at=now)
-        escalation.move(proposal, to, actor=reviewer.actor(), at=now, detail={"note": note})
+        escalation.move(proposal, to, actor=reviewer.actor(), at=now, detail={"note": proposal.said(note)})
     return proposal
 
 

@@ -44,7 +44,7 @@ def recall(*, proposal_id: UUID, person: User, reason: str) -> Proposal:
             State.REVOKED,
             actor=person.actor(),
             at=now,
-            detail={"reason": reason, "grant": str(grant.pk)},
+            detail={"reason": proposal.said(reason), "grant": str(grant.pk)},
         )
     return proposal
 

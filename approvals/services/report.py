@@ -50,7 +50,7 @@ def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Propo
             _STATE[request.status],
             actor=agent.actor(),
             at=now,
-            detail={"status": request.status, "external_id": request.external_id},
+            detail={"status": request.status, "external_id": proposal.said(request.external_id)},
         )
         if proposal.state == State.FAILED:
             judging.failed(proposal, at=now, why="failed")
@@ -76,7 +76,11 @@ def settle(*, proposal_id: UUID, person: User, status: str, note: str) -> Propos
             )
         now = timezone.now()
         transitions.apply(
-            proposal, _STATE[status], actor=person.actor(), at=now, detail={"status": status, "note": note}
+            proposal,
+            _STATE[status],
+            actor=person.actor(),
+            at=now,
+            detail={"status": status, "note": proposal.said(note)},
         )
         Outcome.objects.filter(proposal=proposal).update(status=status, settled_by=person, reported_at=now)
         if proposal.state == State.FAILED:

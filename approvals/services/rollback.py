@@ -56,7 +56,7 @@ def ask(*, proposal_id: UUID, person: User, reason: str) -> RollbackRequest:
             kind=Kind.ROLLBACK_ASKED,
             actor=person.actor(),
             at=now,
-            detail={"reason": reason, "action_type": undoing.name if undoing else ""},
+            detail={"reason": proposal.said(reason), "action_type": undoing.name if undoing else ""},
         )
         compensation = rollbacks.under_way(proposal)
         if compensation is not None:

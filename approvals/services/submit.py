@@ -22,7 +22,19 @@ from agents.exceptions import ArgumentsInvalid, BadCredential, KeysAway
 from agents.models import ActionType, Agent, Mandate
 from agents.services import versions as announcing
 from agents.versions import Announced
-from approvals import acceptance, blind, canonical, deadlines, facts, grants, news, rollbacks, routing, usage
+from approvals import (
+    acceptance,
+    blind,
+    canonical,
+    deadlines,
+    facts,
+    grants,
+    news,
+    redaction,
+    rollbacks,
+    routing,
+    usage,
+)
 from approvals.acceptance import Draft
 from approvals.exceptions import IdempotencyConflict, InFlight
 from approvals.models import BlindReview, Decision, Priority, Proposal, Revision, Verdict
@@ -278,7 +290,7 @@ def _draft(standing: _Standing, asked: _Request) -> Draft:
             "revision": 1,
             "tier": str(route.tier),
             "queue": route.queue,
-            "reasons": proposal.reasons,
+            "reasons": redaction.nameless(proposal.reasons),
         },
         detail=naming(told),
         policy_version=rules.version_id,

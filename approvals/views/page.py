@@ -17,6 +17,7 @@ from approvals.reading.sheet import Change
 from approvals.showing import current_revision, current_votes, findings_of
 from approvals.states import State
 from audit import selectors as trail
+from audit.content import reveal
 from audit.events import Kind
 from audit.models import AuditEvent
 
@@ -36,6 +37,7 @@ def history(proposal: Proposal) -> list[Moment]:
     seen = 1
     moments = []
     events = list(trail.timeline("proposal", str(proposal.pk)))
+    reveal(events)
     if proposal.planted and not probe_records.is_told(proposal):
         events = [_as_of_the_agent(event, proposal) for event in events]
     for event, following in zip(events, [*events[1:], None], strict=True):

@@ -1,8 +1,10 @@
 """Audit events in templates. Everything returned is plain text, escaped where it is printed."""
 
+from typing import Any
+
 from django import template
 
-from audit import words
+from audit import content, words
 from audit.models import AuditEvent
 from audit.words import Difference
 
@@ -38,7 +40,15 @@ def values(event: AuditEvent) -> list[Difference]:
 
 @register.filter
 def details(event: AuditEvent) -> list[tuple[str, str]]:
-    return words.details(event.data)
+    content.reveal([event])
+    return words.details(event.told)
+
+
+@register.filter
+def told(event: AuditEvent) -> dict[str, Any]:
+    """What else the event says of itself, its words opened."""
+    content.reveal([event])
+    return event.told.get("detail") or {}
 
 
 @register.filter

@@ -17,6 +17,7 @@ from approvals.rehearsal import rehearse
 from approvals.requests import OutcomeRequest
 from approvals.services.redeem import redeem
 from approvals.services.report import report
+from audit.content import reveal
 from audit.models import AuditEvent
 from tests.factories import Desk, admin, desk, person
 
@@ -255,7 +256,9 @@ def test_owner_settles_an_unknown_outcome() -> None:
     assert response.status_code == 302
     assert Proposal.objects.get(pk=proposal.pk).state == "succeeded"
     assert Outcome.objects.get().settled_by == the.agent.owner
-    assert AuditEvent.objects.latest("id").data["detail"]["note"] == "bank statement"
+    event = AuditEvent.objects.latest("id")
+    reveal([event])
+    assert event.told["detail"]["note"] == "bank statement"
 
 
 def test_stranger_neither_sees_nor_settles_an_unknown_outcome() -> None:
