@@ -37,8 +37,8 @@ _FLOOR = """
 SELECT greatest((SELECT max(event) FROM sealed), (SELECT max(id) FROM audit_auditevent), 0)
 """
 _BUMP = """
-SELECT setval(s.name, greatest(%s, (SELECT max(nextval(s.name)) FROM generate_series(1, 1))))
-FROM (SELECT pg_get_serial_sequence('audit_auditevent', 'id') AS name) s
+SELECT setval(s.name, greatest(%s, nextval(s.name)))
+FROM (SELECT pg_get_serial_sequence('audit_auditevent', 'id')::regclass AS name) s
 """
 
 

@@ -67,7 +67,7 @@ class Process:
                         connection.autocommit = True
                         self._lead(Database(connection))
         except psycopg.Error as error:
-            self._tell(f"The database does not answer the sealer: {' '.join(str(error).split())[:300]}")
+            self._tell(_of_database(error))
         except OSError as error:
             self._tell(_words(error))
         finally:
@@ -133,3 +133,8 @@ def _words(error: Exception) -> str:
             "manage.py seal --rebuild-files"
         )
     return str(error)
+
+
+def _of_database(error: psycopg.Error) -> str:
+    verb = "does not answer" if isinstance(error, psycopg.OperationalError) else "refuses"
+    return f"The database {verb} the sealer: {' '.join(str(error).split())[:300]}"
