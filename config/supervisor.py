@@ -1,4 +1,4 @@
-"""`make run`: the services, web, worker and beat as one thing that starts, mends itself and stops as a whole.
+"""`make run`: the services, web, sealer, worker and beat as one thing that starts, mends itself and stops as a whole.
 
 No Django in this process: it has to speak when the settings cannot even be read, and to stay small beside the others.
 """
@@ -102,7 +102,8 @@ class Supervisor:
                 name = "web" if web_processes == 1 else f"web-{number}"
                 start(name, *_web(listener.fileno()), keep=(listener.fileno(),))
             self._await_ready()
-        with console.step("Worker and beat"):
+        with console.step("Sealer, worker and beat"):
+            start("sealer", "manage", "seal")
             start("worker", *_WORKER)
             start(
                 "beat", "celery", "-A", "config", "beat", "--pidfile=", f"--schedule={self._beat_schedule()}"

@@ -22,7 +22,7 @@ import pytest
 from config import embedded
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MEMBERS = {"postgres", "valkey", "web", "worker", "beat"}
+MEMBERS = {"postgres", "valkey", "web", "sealer", "worker", "beat"}
 pytestmark = pytest.mark.timeout(400)
 
 
