@@ -103,7 +103,7 @@ class Supervisor:
                 start(name, *_web(listener.fileno()), keep=(listener.fileno(),))
             self._await_ready()
         with console.step("Sealer, worker and beat"):
-            start("sealer", "manage", "seal")
+            start("sealer", "django", "seal", role="sealer")
             start("worker", *_WORKER)
             start(
                 "beat", "celery", "-A", "config", "beat", "--pidfile=", f"--schedule={self._beat_schedule()}"
