@@ -25,7 +25,7 @@ from tests import factories
 from tests.audit import authority, sealed
 from tests.database import Connection, as_superuser
 
-TABLES = ("audit_auditevent", "audit_auditleaf")
+TABLES = ("audit_auditevent", "audit_auditleaf", "audit_content")
 WITNESS = notes.Signer(
     "witness.example/w", Ed25519PrivateKey.from_private_bytes(bytes(range(32, 64))), notes.COSIGNATURE
 )
@@ -167,7 +167,7 @@ def laid_out(into: Path) -> Log:
     kept = _kept()
     with untriggered() as writer:
         for table in TABLES:
-            writer.execute(f"TRUNCATE {table}")
+            writer.execute(f"DELETE FROM {table}")
             fill(writer, table, kept.tables[table])
         writer.execute("SELECT setval('audit_auditevent_id_seq', (SELECT max(id) FROM audit_auditevent))")
     shutil.copytree(kept.path, into / "log")
