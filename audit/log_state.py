@@ -8,14 +8,13 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from audit import log_reader, watch
+from audit import anchoring, log_reader, watch
 from audit.models import AuditEvent, AuditLeaf, Cosignature, SealerState
 from audit.search import LATE
 from audit.tlog import notes
 
-STAMPED = timedelta(hours=2)
 WITNESSED = timedelta(days=1)
-"""How old the newest timestamp and a witness's newest cosignature may be, before somebody should look."""
+"""How old a witness's newest cosignature may be, before somebody should look."""
 COUNTED = 10_000
 
 
@@ -82,7 +81,7 @@ def whole() -> LogState:
         state.problems.append(_of_files(state, path))
     state.stamps = log_reader.timestamps(path)
     state.witnesses = _witnesses()
-    state.problems += [*_of_size(state), *_of_stamps(state, now), *_of_witnesses(state, now)]
+    state.problems += [*_of_size(state), *_of_stamps(path, now), *_of_witnesses(state, now)]
     return state
 
 
@@ -197,14 +196,17 @@ def _of_size(state: LogState) -> list[Problem]:
     ]
 
 
-def _of_stamps(state: LogState, now: datetime) -> list[Problem]:
-    if not settings.TIMESTAMP_URL or not state.files or (state.stamps and now - state.stamps[0].at < STAMPED):
+def _of_stamps(path: Path, now: datetime) -> list[Problem]:
+    """A log that has not grown needs no new timestamp; the sealer writes down what is due and what failed."""
+    late = anchoring.overdue(path, now)
+    if late is None:
         return []
     return [
         Problem(
-            "There is no timestamp of the last two hours",
-            "That the log was as it is now at that time is vouched for by nobody outside.",
-            "See whether the timestamp authority can be reached from the sealer's host.",
+            f"A timestamp has been due since {late.since:%Y-%m-%d %H:%M} UTC: {late.problem}",
+            "Nobody outside vouches for when the log became what it is now.",
+            "See whether the timestamp authority can be reached from the sealer's host, and whether "
+            "COUNTERSIGN_TIMESTAMP_ROOTS names its root. Trying goes on by itself.",
         )
     ]
 

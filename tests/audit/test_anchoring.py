@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from audit import anchoring, stamping
+from audit import anchoring, log_state, stamping
 from audit.stamping import NoTimestamp
 from audit.tlog import folder, timestamps
 from tests.audit.authority import (
@@ -54,12 +54,19 @@ def answering(answer: Answer) -> Iterator[str]:
 
 
 def give(
-    body: bytes, *, kind: str = "application/timestamp-reply", status: int = 200, **headers: str
+    body: bytes,
+    *,
+    kind: str = "application/timestamp-reply",
+    status: int = 200,
+    length: int = -1,
+    to: str = "",
 ) -> Answer:
     def answer(handler: BaseHTTPRequestHandler, _: bytes) -> None:
         handler.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
-            handler.send_header(name, value)
+        handler.send_header("Content-Type", kind)
+        handler.send_header("Content-Length", str(len(body) if length < 0 else length))
+        if to:
+            handler.send_header("Location", to)
         handler.end_headers()
         handler.wfile.write(body)
 
@@ -151,6 +158,25 @@ def test_authority_that_fails_is_asked_again_ever_less_often(
     with answering(honest(ours)) as settings.TIMESTAMP_URL:
         anchoring.stamp(log.path, now)
     assert anchoring.overdue(log.path, begun + timedelta(days=9)) is None
+
+
+@pytest.mark.django_db
+def test_page_about_the_log_says_when_a_stamp_is_late_and_why(
+    ours: Authority, log: GrowingLog, settings: Any
+) -> None:
+    settings.TIMESTAMP_URL = "http://127.0.0.1:9/"
+    long_ago = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    with pytest.raises(NoTimestamp):
+        anchoring.stamp(log.path, long_ago)
+
+    [told] = [problem.what for problem in log_state.whole().problems if "timestamp" in problem.what]
+    assert told.startswith(
+        "A timestamp has been due since 2026-01-02 03:04 UTC: The authority cannot be reached"
+    )
+
+    with answering(honest(ours)) as settings.TIMESTAMP_URL:
+        anchoring.stamp(log.path, datetime.now(UTC))
+    assert not [problem for problem in log_state.whole().problems if "timestamp" in problem.what]
 
 
 def test_state_that_cannot_be_read_does_not_hold_stamping_up(
@@ -245,9 +271,9 @@ def _until_gone(handler: BaseHTTPRequestHandler, data: bytes) -> None:
         (give(b""), "cannot be read"),
         (give(b"<html>", kind="text/html"), "answers with 'text/html'"),
         (give(b"", status=500), "answers 500"),
-        (give(b"", status=302, Location="http://127.0.0.1:9/other"), "answers 302"),
+        (give(b"", status=302, to="http://127.0.0.1:9/other"), "answers 302"),
         (give(bytes(timestamps.LONGEST + 1)), "longer than 65536 bytes"),
-        (give(b"x", **{"Content-Length": "5"}), "cannot be reached"),
+        (give(b"x", length=5), "cannot be reached"),
     ],
 )
 def test_answer_that_is_no_timestamp_is_refused(ours: Authority, answer: Answer, words: str) -> None:

@@ -244,7 +244,7 @@ def test_what_is_not_cosigned_by_a_known_witness_is_refused(
     as_note = notes.Signer("witness.example", witness.private)
     settings.WITNESSES = [*settings.WITNESSES, str(log.signer.verifier), str(as_note.verifier)]
     good = cosigned(log, witness)
-    for body, status, code in [
+    cases: list[tuple[str | bytes, int, str]] = [
         (cosigned(log, stranger), 403, "unknown_witness"),
         (cosigned(log, namesake), 403, "unknown_witness"),
         (cosigned(log, as_note), 403, "unknown_witness"),
@@ -259,8 +259,10 @@ def test_what_is_not_cosigned_by_a_known_witness_is_refused(
         (cosigned(log, witness, time=NOW + 86_400), 422, "invalid"),
         (cosigned(log, witness, time=0), 422, "invalid"),
         (cosigned(log, witness, time=2**64 - 1), 422, "invalid"),
-    ]:
-        assert (status, code) == (lambda found: (found[0], found[1]["code"]))(post(client, body)), body[:80]
+    ]
+    for body, status, code in cases:
+        found = post(client, body)
+        assert (found[0], found[1]["code"]) == (status, code), body[:80]
     assert not Cosignature.objects.exists()
 
 

@@ -5,6 +5,7 @@ import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -160,7 +161,7 @@ def test_log_that_lost_its_tail_is_refused_until_it_is_back(log: GrowingLog, des
 def test_evidence_proves_nothing_where_it_was_made_up(log: GrowingLog, desk: Desk, tmp_path: Path) -> None:
     log.grow(5)
     look(log, desk)
-    honest = {"before": log.note, "now": log.grow(4), "why": ""}
+    honest: dict[str, Any] = {"before": log.note, "now": log.grow(4), "why": ""}
     tree = folder.Folder(log.path, 9)
     found = json.loads(refused(rewritten(log, 9), desk).evidence.read_text())
     stranger = GrowingLog(tmp_path / "stranger").signer.verifier
@@ -169,7 +170,7 @@ def test_evidence_proves_nothing_where_it_was_made_up(log: GrowingLog, desk: Des
         "root": in_base64(tree.root(5)),
         "proof": [in_base64(one) for one in tree.consistency_proof(5)],
     }
-    for made in (
+    made_up: list[Any] = [
         honest,
         {**found, "root": honest["root"]},
         {**found, "proof": found["proof"][:-1]},
@@ -177,7 +178,8 @@ def test_evidence_proves_nothing_where_it_was_made_up(log: GrowingLog, desk: Des
         {**found, "before": found["now"], "now": found["before"]},
         {},
         [],
-    ):
+    ]
+    for made in made_up:
         assert proves(json.dumps(made).encode(), log.signer.verifier) is None
     assert proves(json.dumps(found).encode(), stranger) is None
     assert proves(b"\xff", log.signer.verifier) is None
@@ -321,13 +323,14 @@ def test_changed_state_is_not_believed_and_not_begun_anew(
     file = tmp_path / "witness" / "state"
     state = json.loads(file.read_text())
 
-    for values in (
+    changed: list[Any] = [
         {**state, "note": state["note"].replace("\n5\n", "\n6\n")},
         {**state, "line": log.signer.line(log.text)},
         {**state, "line": "nonsense"},
         {"note": state["note"]},
         [],
-    ):
+    ]
+    for values in changed:
         file.write_text(json.dumps(values))
         with pytest.raises(NotNow, match="does not hold"):
             look(log, desk)

@@ -194,7 +194,7 @@ def test_program_that_goes_on_stops_at_a_contradiction(
             log.path.rename(tmp_path / "honest")
             other.path.rename(log.path)
 
-    monkeypatch.setattr(witness_program.time, "sleep", wait)
+    monkeypatch.setattr("audit.tlog.witness_program.time.sleep", wait)
     arguments = ["--log", str(log.path), "--key", str(log.signer.verifier), "--name", "w"]
 
     assert witness_program.main([*arguments, "--state", str(tmp_path / "state"), "--every", "3600"]) == 2
