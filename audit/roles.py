@@ -150,6 +150,19 @@ def owner_of_tables(connection: Connection) -> str | None:
     return str(row[0]) if row else None
 
 
+def why_not_ours(connection: Connection) -> str | None:
+    """Why this connection cannot change the tables, in words; None where it can, or where there are none yet."""
+    owner = owner_of_tables(connection)
+    if owner is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user, pg_has_role(current_user, %s, 'MEMBER')", [owner])
+        me, is_owner = cursor.fetchone()
+    if is_owner:
+        return None
+    return f"This is the role {me}, but the tables are owned by {owner}. Set {VARIABLES['owner']} to its address."
+
+
 def grant(connection: Connection) -> bool:
     """Give each role what it may do and take away everything else; False where there are no roles.
 

@@ -73,13 +73,9 @@ def _checked_owner(owner: Connection) -> str:
     """Who we are, if the tables are ours or yet to be made. Raises `NotPossible`."""
     if owner.info.server_version < _OLDEST:
         raise roles.NotPossible("Countersign needs PostgreSQL 15 or later.")
-    me = owner.info.user
-    owns = roles.owner_of_tables(owner) or me
-    if owns != me:
-        raise roles.NotPossible(
-            f"This is the role {me}, but the tables are owned by {owns}. Set {VARIABLES['owner']} to its address."
-        )
-    return me
+    if reason := roles.why_not_ours(owner):
+        raise roles.NotPossible(reason)
+    return roles.owner_of_tables(owner) or owner.info.user
 
 
 def _passwords(admin: Connection, names: Names, *, everybody: bool) -> dict[str, str]:
