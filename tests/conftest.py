@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from approvals import news
-from tests import browser, database
+from tests import browser, database, toolchains
 from tests.smtp import MailServer, receiving
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
@@ -28,9 +28,13 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave browser tests out where no browser is; the closing lines say so."""
+    """Leave tests out whose tool is not there, a browser or Go; the closing lines say so."""
     wanted = [item for item in items if item.get_closest_marker("browser")]
     if wanted and not browser.chromium():
+        items[:] = [item for item in items if item not in wanted]
+        config.hook.pytest_deselected(items=wanted)
+    wanted = [item for item in items if item.get_closest_marker("go")]
+    if wanted and not toolchains.has_go():
         items[:] = [item for item in items if item not in wanted]
         config.hook.pytest_deselected(items=wanted)
 
@@ -41,6 +45,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(
             "No Chromium was found. Install it (apt install chromium) or name it: CHROMIUM=/path"
         )
+    if not toolchains.has_go():
+        terminalreporter.section("GO'S TRANSPARENCY LOG DID NOT CHECK OURS", sep="!", red=True, bold=True)
+        terminalreporter.line(toolchains.MISSING)
     if not SHARED_DATA.is_dir():
         terminalreporter.section("REAL PROPOSALS WERE NOT REPLAYED", sep="!", yellow=True, bold=True)
         terminalreporter.line(
