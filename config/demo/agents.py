@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import structlog
 
+from config.demo import telling
 from config.demo.cases import Case
 from config.demo.company import WORKERS, next_case
 from config.replay.client import AgentClient, GaveUp, Line
@@ -18,6 +19,8 @@ MOST_WAITING = 150
 """Above this number of undecided proposals nobody proposes anything new."""
 PAUSE = (5.0, 20.0)
 """Seconds between two proposals of the whole company."""
+TELLS = 0.8
+"""The share of proposals that come from an instrumented run."""
 _OPEN = ("pending", "scheduled", "returned")
 _FOLLOWED = (*_OPEN, "approved", "executing")
 
@@ -70,6 +73,9 @@ class Company:
                 self._start(self._follow(slug, proposal, None))
 
     async def _propose(self, slug: str, name: str, case: Case) -> None:
+        trace = f"{self._rng.getrandbits(128):032x}"
+        if self._rng.random() < TELLS:
+            await self._tell(slug, name, case, trace)
         body: dict[str, Any] = {
             "action_type": name,
             "arguments": case.arguments,
@@ -78,7 +84,7 @@ class Company:
             "confidence": case.confidence,
             "context": case.context,
             "subject": {"type": case.subject[0], "id": case.subject[1]},
-            "trace_id": f"tr-{self._rng.getrandbits(40):010x}",
+            "trace_id": trace,
             "priority": case.priority,
         }
         if case.current_state is not None:
@@ -88,6 +94,20 @@ class Company:
             log.warning("demo_proposal_refused", action_type=name, errors=answer)
             return
         await self._follow(slug, answer[0], case)
+
+    async def _tell(self, slug: str, name: str, case: Case, trace: str) -> None:
+        """What its exporter sends of the run that leads to the proposal."""
+        told = telling.spans(
+            trace=trace,
+            action=name,
+            summary=case.summary,
+            reasoning=case.reasoning,
+            turns=case.context,
+            looked_up={case.subject[0]: case.subject[1]},
+            end=datetime.now(UTC),
+            rng=self._rng,
+        )
+        await self._clients[slug].export(told)
 
     async def _follow(self, slug: str, proposal: dict[str, Any], case: Case | None) -> None:
         client, key = self._clients[slug], str(proposal["id"])

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from agents.models import Evidence
 from approvals.states import State
 from audit.models import AuditEvent
-from config.demo import afterwards, clock
+from config.demo import afterwards, clock, telling
 from config.demo.afterwards import Afterwards
 from config.demo.cast import Cast
 from config.demo.company import next_case
@@ -32,8 +32,10 @@ def write(*, now: datetime, decided: int, waiting: int) -> dict[str, int]:
         _insert(rows, after)
     afterwards.add_up()
     afterwards.fill_shelves(cast, rng)
+    steps = telling.of_the_past(cast, rows.proposals)
     return {
         "proposals": len(rows.proposals),
+        "steps of agents": steps,
         "waiting": sum(item.state == State.PENDING for item in rows.proposals),
         "decisions": len(rows.decisions),
         "audit events": len(rows.events),

@@ -97,6 +97,10 @@ class AgentClient:
             return list(response.json().get("errors", []))
         raise GaveUp(f"propose: {response.status_code} {response.text[:300]}")
 
+    async def export(self, spans: dict[str, Any]) -> None:
+        """Tell what led to a proposal (OTLP/HTTP, JSON). Sent again it counts once."""
+        _expect(await self._send("POST", "/v1/traces", json=spans), "export")
+
     async def read(self, proposal_id: str) -> dict[str, Any]:
         return _expect(await self._send("GET", f"/api/v1/proposals/{proposal_id}"), "read")
 

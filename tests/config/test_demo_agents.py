@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from agents import otlp
 from config.demo import agents
 from config.demo.company import WORKERS
 from config.replay import client
@@ -18,6 +19,7 @@ class Api:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, str]] = []
         self.proposals: dict[str, dict[str, Any]] = {}
+        self.traces: list[str] = []
         self.failures: list[Exception | int] = [httpx.ConnectError("away"), 503, 500]
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -27,6 +29,9 @@ class Api:
                 raise failure
             return httpx.Response(failure)
         assert request.headers["authorization"].startswith("Bearer token-")
+        if request.url.path == "/v1/traces":
+            self.traces += [one.trace for one in otlp.read_json(request.content).spans]
+            return httpx.Response(200, json={})
         parts = request.url.path.removeprefix("/api/v1/proposals").strip("/").split("/")
         verb = parts[1] if len(parts) > 1 else ""
         self.calls.append((request.method, parts[0], verb))
@@ -71,6 +76,7 @@ def test_agents_follow_a_proposal_to_its_outcome_through_failures(monkeypatch: p
     api = Api()
     monkeypatch.setattr(agents, "PAUSE", (0.01, 0.02))
     monkeypatch.setattr(agents, "MOST_WAITING", 1)
+    monkeypatch.setattr(agents, "TELLS", 1)
     monkeypatch.setattr(client, "_LONGEST_PAUSE", 0.05)
     real_sleep = asyncio.sleep
     monkeypatch.setattr(asyncio, "sleep", lambda seconds: real_sleep(min(seconds, 0.01)))
@@ -91,3 +97,5 @@ def test_agents_follow_a_proposal_to_its_outcome_through_failures(monkeypatch: p
     assert first["status"] in ("succeeded", "failed")
     lived = [verb for method, key, verb in api.calls if method == "POST" and key == first["id"]]
     assert lived == ["revise", "redeem", "outcome"]
+    assert len(set(api.traces)) >= 1
+    assert len(api.traces) >= 2, "an invocation and a call of a model at the least"
