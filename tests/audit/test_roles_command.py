@@ -89,7 +89,7 @@ def opens(url: str) -> bool:
         "sha256", unquote(parts.password or "").encode(), base64.b64decode(salt), int(rounds)
     )
     client = hmac.digest(key, b"Client Key", "sha256")
-    return base64.b64encode(hashlib.sha256(client).digest()).decode() == stored
+    return bool(base64.b64encode(hashlib.sha256(client).digest()).decode() == stored)
 
 
 def weaknesses(url: str) -> list[str]:

@@ -132,6 +132,31 @@ def test_a_stale_pid_file_that_names_another_process_is_no_obstacle(var: Path) -
     user.leave()
 
 
+def roles_of(user: User) -> set[str]:
+    with psycopg.connect(user.owner_url) as connection:
+        rows = connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'countersign%'").fetchall()
+    return {name for (name,) in rows}
+
+
+def test_a_directory_of_an_older_release_gets_the_roles_at_its_next_start_or_use(var: Path) -> None:
+    wanted = {"countersign", "countersign_app", "countersign_sealer", "countersign_auditor"}
+    older = User(var)
+    assert roles_of(older) == wanted
+    superuser = older.owner_url.replace("countersign@", "postgres@", 1)
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        connection.execute("DROP ROLE countersign_app, countersign_sealer, countersign_auditor")
+    assert roles_of(older) == {"countersign"}
+    beside = User(var)
+    assert roles_of(beside) == wanted, "it runs still, and a newer command is used beside it"
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        connection.execute("DROP ROLE countersign_app, countersign_sealer, countersign_auditor")
+    beside.leave()
+    older.leave()
+    newer = User(var)
+    assert roles_of(newer) == wanted
+    newer.leave()
+
+
 def test_an_interrupted_first_start_is_begun_again(tmp_path: Path) -> None:
     half = tmp_path / "var" / "postgres.new" / "base"
     half.mkdir(parents=True)
