@@ -16,6 +16,7 @@ from agents import authority, strict_json, tokens
 from agents.authority import Bearer
 from agents.exceptions import BadCredential
 from agents.strict_json import NotStrictJson
+from audit import recording
 
 PROBLEM_TYPE = "application/problem+json"
 _S = TypeVar("_S", bound=Struct)
@@ -100,6 +101,7 @@ def checked(token_hash: bytes) -> Bearer:
     if bearer is None or bearer.expires_at <= timezone.now():
         raise BadCredential("The credential is unknown, expired or revoked.")
     authority.note_use(bearer.credential_id)
+    recording.by_credential(bearer.credential_id)
     return bearer
 
 

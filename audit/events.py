@@ -18,7 +18,9 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where it came from: one HTTP request, or a command or task with empty address and session."""
+    """Where it came from: one HTTP request, or a command or task with empty address and session.
+
+    `session` is a hash that names a person's session, or which of an agent's credentials was used."""
 
     request_id: str = ""
     address: str = ""

@@ -43,6 +43,19 @@ def with_session(session_key: str) -> Source:
     return replace(_source.get(), session=digest)
 
 
+def present() -> Source:
+    """Where what is recorded now comes from."""
+    return _source.get()
+
+
+def by_credential(credential_id: int) -> None:
+    """From here to the end of the request, events say which of an agent's credentials it came with.
+
+    Outside a request nothing is said: there is nothing whose end would take it back."""
+    if _source.get() != _NOWHERE:
+        _source.set(replace(_source.get(), session=f"credential {credential_id}"))
+
+
 class Facts(TypedDict, total=False):
     """What an event says besides who, what kind and on what. Values are JSON: amounts as strings, times as ISO 8601."""
 

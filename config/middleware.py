@@ -1,31 +1,30 @@
 """What every request passes: where it came from (for audit and logs), and domain errors made into answers."""
 
-import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import lru_cache
 from urllib.parse import unquote
-from uuid import uuid4
 from zoneinfo import ZoneInfo, available_timezones
 
 import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
 from accounts.exceptions import DomainError, NotAllowed
-from accounts.models import User
 from agents import http
+from agents.exceptions import KeysAway
 from approvals import permissions
 from audit import recording
-from audit.events import Actor, Kind, Source, Target
+from audit.events import Source
+from audit.keys import Unreadable
+from config import refusals
 
 log = structlog.get_logger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponse]
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 
 
 class RequestSource:
@@ -35,14 +34,13 @@ class RequestSource:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-ID", "")
-        request_id = given if _REQUEST_ID.match(given) else uuid4().hex
-        source = Source(request_id=request_id, address=str(request.META.get("REMOTE_ADDR", ""))[:64])
+        this = refusals.request_id(request.headers.get("X-Request-ID", ""))
+        source = Source(request_id=this, address=str(request.META.get("REMOTE_ADDR", ""))[:64])
         with ExitStack() as stack:
             stack.enter_context(recording.coming_from(source))
-            stack.enter_context(structlog.contextvars.bound_contextvars(request_id=request_id))
+            stack.enter_context(structlog.contextvars.bound_contextvars(request_id=this))
             response = self.get_response(request)
-        response["X-Request-ID"] = request_id
+        response["X-Request-ID"] = this
         return response
 
 
@@ -113,22 +111,35 @@ class DomainErrors:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if response.status_code in REFUSED or getattr(request, "refused_by", None):
+            _note_refusal(request, response)
+        return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, OperationalError):
             log.error("database_away", error=str(error)[:300])
             return unavailable(request)
+        if isinstance(error, Unreadable):
+            log.error("content_keys_unusable", error=str(error)[:300])
+            error = KeysAway(
+                "What is written cannot be encrypted at the moment; nothing was done. Send it again.",
+                retry_after=30,
+            )
         if isinstance(error, PermissionDenied):
             error = NotAllowed(str(error) or "Your roles do not let you do this.")
         if not isinstance(error, DomainError):
             return None
-        if isinstance(error, NotAllowed):
-            _record_refusal(request, error)
+        if error.status in REFUSED or _is_redemption(request):
+            request.refused_by = error  # type: ignore[attr-defined]  # noted on the way out, by whatever refused
         if is_for_agents(request):
             return http.problem_of(error)
         template = "_refusal.html" if getattr(request, "htmx", False) else "refusal.html"
         return render(request, template, {"error": error}, status=error.status)
+
+
+REFUSED = (401, 403, 429)
+_CODES = {401: "not_authenticated", 403: "forbidden", 429: "too_many"}
 
 
 def is_for_agents(request: HttpRequest) -> bool:
@@ -155,19 +166,26 @@ def unavailable(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _record_refusal(request: HttpRequest, error: NotAllowed) -> None:
-    """A refused attempt is an event of its own, outside the transaction that was rolled back (A26)."""
-    user = getattr(request, "user", None)
-    actor = user.actor() if isinstance(user, User) else Actor("system", "anonymous", "anonymous")
-    with transaction.atomic():
-        recording.record(
-            actor=actor,
-            kind=Kind.ACCESS_REFUSED,
-            target=Target("path", request.path[:64]),
-            detail={
-                "method": request.method or "",
-                "path": request.path[:500],
-                "why": error.detail,
-                "code": error.code,
-            },
-        )
+def _is_redemption(request: HttpRequest) -> bool:
+    """A grant that is refused is an attempt to act without one, whatever its status says (I3, I4)."""
+    return is_for_agents(request) and request.path.endswith("/redeem")
+
+
+def _note_refusal(request: HttpRequest, response: HttpResponse) -> None:
+    """A refused attempt is an event of its own, outside the transaction that was rolled back (A26): by a use case, by
+    the CSRF check, by Django's administration or by a rate limit."""
+    error: DomainError | None = getattr(request, "refused_by", None)
+    source = recording.present()
+    key = getattr(getattr(request, "session", None), "session_key", None)
+    if key:
+        source = recording.with_session(key)
+    refusals.note(
+        actor=refusals.actor_of(getattr(request, "user", None)),
+        source=source,
+        method=request.method or "",
+        path=request.path,
+        status=response.status_code,
+        code=error.code if error else _CODES.get(response.status_code, "refused"),
+        why=error.detail if error else response.reason_phrase,
+        authorization=request.headers.get("Authorization", "") if is_for_agents(request) else "",
+    )

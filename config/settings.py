@@ -190,6 +190,9 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+REFUSALS_EACH = 10
+"""So many refusals of one party for one reason within ten minutes are an event each (config/refusals.py)."""
+
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True

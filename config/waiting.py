@@ -22,6 +22,8 @@ from accounts.exceptions import DomainError
 from agents import http
 from approvals import representation, selectors, states
 from approvals.transitions import CHANNEL
+from audit.events import Source
+from config import refusals
 from config.bridge import Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
@@ -139,6 +141,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         response = await _wait(UUID(found[1]), token_hash, seconds, after, receive)
     except DomainError as error:
         response = http.problem_of(error)
+        if error.status in (401, 403):
+            await asyncio.get_running_loop().run_in_executor(_readers, _note_refusal, scope, error)
     except OperationalError:
         response = http.problem(
             status=503,
@@ -191,6 +195,26 @@ def _read(proposal_id: UUID, token_hash: bytes) -> tuple[int, bool, bytes]:
         bearer = http.checked(token_hash)
         proposal = selectors.own_proposal(bearer.agent.pk, proposal_id)
         return proposal.version, proposal.state in states.OPEN, representation.of(proposal)
+    finally:
+        close_old_connections()
+
+
+def _note_refusal(scope: Scope, error: DomainError) -> None:
+    """What waits here passes no middleware, so it says itself whom it refused; runs in a reader thread."""
+    close_old_connections()
+    client = scope.get("client") or ("",)
+    given = _header(scope, b"x-request-id")
+    try:
+        refusals.note(
+            actor=None,
+            source=Source(request_id=refusals.request_id(given), address=str(client[0])[:64]),
+            method=str(scope["method"]),
+            path=str(scope["path"]),
+            status=error.status,
+            code=error.code,
+            why=error.detail,
+            authorization=_header(scope, b"authorization"),
+        )
     finally:
         close_old_connections()
 

@@ -91,6 +91,7 @@ def submit(*, token_hash: bytes, key: str, request_digest: bytes, request: Propo
         if bearer is None or bearer.expires_at <= timezone.now():
             cache = _refreshed_or_refuse(cache)
             continue
+        recording.by_credential(bearer.credential_id)
         if _announces(cache, bearer, request):
             repeat = _earlier(bearer.agent, asked)
             if repeat is not None:
