@@ -52,7 +52,7 @@ class ExplorerForm(forms.Form):
     who = forms.CharField(
         required=False,
         max_length=200,
-        label="Name",
+        label="Who",
         help_text="Of a person, an agent or a rule, or a part of it.",
         widget=forms.TextInput(attrs={"list": "known-actors", "autocomplete": "off"}),
     )

@@ -103,6 +103,8 @@ _WORDS = {
     "calendar.saved": "saved the calendar",
     "absence.saved": "entered an absence",
     "absence.ended": "ended an absence",
+    "person.preferences_saved": "saved preferences",
+    "delivery.retried": "had messages sent again",
     "person.chat_address_changed": "changed where messages go",
     "team.changed": "changed the team",
     "access.refused": "was refused",
@@ -267,6 +269,8 @@ def as_text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(as_text(item) for item in value) or "none"
     if isinstance(value, dict):
+        if value.keys() >= {"content", "commitment", "size"}:
+            return f"{value['size']} bytes, kept encrypted"
         return "; ".join(f"{name}: {as_text(item)}" for name, item in value.items()) or "none"
     text = str(value)
     moment = _MOMENT.fullmatch(text)
