@@ -7,7 +7,7 @@ and events of a span, depth (protobuf's own 100, JSON's 64)."""
 import base64
 import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -31,6 +31,8 @@ MOST_BYTES = 4 * 1024 * 1024
 """Bytes after decompression."""
 MOST_SPANS = 2048
 MOST_ATTRIBUTES = 2048
+MOST_PARTS = 200_000
+"""Messages of one request that are looked at one by one: groups, scopes, spans, attributes, values inside values."""
 MOST_EVENTS = 512
 _ERROR = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -102,29 +104,42 @@ def moment(nanoseconds: int) -> datetime | None:
         return None
 
 
+class _Budget:
+    """Counts the parts of one request, so that a small body of many empty ones costs no minutes."""
+
+    def __init__(self) -> None:
+        self.left = MOST_PARTS
+
+    def spend(self, parts: int) -> None:
+        self.left -= parts
+        if self.left < 0:
+            raise TooMuch(f"The request has more than {MOST_PARTS} parts; send fewer spans at once.")
+
+
 # Protobuf
 
 
 def read_protobuf(data: bytes) -> Traces:
-    """Raises `BadTraces`."""
+    """Raises `BadTraces`, `TooMuch`."""
     request = ExportTraceServiceRequest()
     try:
         request.ParseFromString(data)
     except (DecodeError, RecursionError) as error:
         raise BadTraces(f"the body is no ExportTraceServiceRequest: {str(error)[:200]}") from error
-    found = Traces()
+    found, budget = Traces(), _Budget()
+    budget.spend(len(request.resource_spans))
     for group in request.resource_spans:
-        resource = _attributes(group.resource.attributes) if group.HasField("resource") else {}
+        resource = _attributes(group.resource.attributes, budget) if group.HasField("resource") else {}
+        budget.spend(len(group.scope_spans))
         for scope in group.scope_spans:
-            for span in scope.spans:
-                if len(found.spans) >= MOST_SPANS:
-                    found.beyond += 1
-                else:
-                    found.spans.append(_span(span, resource))
+            room = MOST_SPANS - len(found.spans)
+            found.beyond += max(0, len(scope.spans) - room)
+            found.spans += [_span(span, resource, budget) for span in islice(scope.spans, room)]
     return found
 
 
-def _span(span: trace_pb2.Span, resource: dict[str, Any]) -> Span:
+def _span(span: trace_pb2.Span, resource: dict[str, Any], budget: _Budget) -> Span:
+    budget.spend(1 + min(len(span.events), MOST_EVENTS))
     return Span(
         trace=span.trace_id.hex(),
         span=span.span_id.hex(),
@@ -133,17 +148,20 @@ def _span(span: trace_pb2.Span, resource: dict[str, Any]) -> Span:
         started=span.start_time_unix_nano,
         ended=span.end_time_unix_nano,
         failed=span.status.code == _ERROR,
-        attributes=_attributes(span.attributes),
-        events=[Event(one.name, _attributes(one.attributes)) for one in islice(span.events, MOST_EVENTS)],
+        attributes=_attributes(span.attributes, budget),
+        events=[
+            Event(one.name, _attributes(one.attributes, budget)) for one in islice(span.events, MOST_EVENTS)
+        ],
         resource=resource,
     )
 
 
-def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
-    return {pair.key: _value(pair.value) for pair in islice(pairs, MOST_ATTRIBUTES)}
+def _attributes(pairs: Sequence[KeyValue], budget: _Budget) -> dict[str, Any]:
+    budget.spend(min(len(pairs), MOST_ATTRIBUTES))
+    return {pair.key: _value(pair.value, budget) for pair in islice(pairs, MOST_ATTRIBUTES)}
 
 
-def _value(value: AnyValue) -> Any:
+def _value(value: AnyValue, budget: _Budget) -> Any:
     match value.WhichOneof("value"):
         case "string_value":
             return value.string_value
@@ -156,9 +174,11 @@ def _value(value: AnyValue) -> Any:
         case "bytes_value":
             return base64.b64encode(value.bytes_value).decode()
         case "array_value":
-            return [_value(one) for one in value.array_value.values]
+            budget.spend(len(value.array_value.values))
+            return [_value(one, budget) for one in value.array_value.values]
         case "kvlist_value":
-            return {pair.key: _value(pair.value) for pair in value.kvlist_value.values}
+            budget.spend(len(value.kvlist_value.values))
+            return {pair.key: _value(pair.value, budget) for pair in value.kvlist_value.values}
         case _:
             return None
 
@@ -172,25 +192,29 @@ def _number(value: float) -> Any:
 
 
 def read_json(data: bytes) -> Traces:
-    """Raises `BadTraces`."""
+    """Raises `BadTraces`, `TooMuch`."""
     try:
         request = strict_json.loads(data, wide=True)
     except strict_json.NotStrictJson as error:
         raise BadTraces(f"the body is not acceptable: {error}") from error
-    found = Traces()
-    for group in _list(_dict(request, "the body"), "resourceSpans"):
-        resource = _json_attributes(_dict(_dict(group, "resourceSpans").get("resource"), "resource"))
-        for scope in _list(group, "scopeSpans"):
-            for span in _list(_dict(scope, "scopeSpans"), "spans"):
-                if len(found.spans) >= MOST_SPANS:
-                    found.beyond += 1
-                else:
-                    found.spans.append(_json_span(_dict(span, "spans"), resource))
+    found, budget = Traces(), _Budget()
+    groups = _list(_dict(request, "the body"), "resourceSpans")
+    budget.spend(len(groups))
+    for group in groups:
+        resource = _json_attributes(_dict(_dict(group, "resourceSpans").get("resource"), "resource"), budget)
+        scopes = _list(group, "scopeSpans")
+        budget.spend(len(scopes))
+        for scope in scopes:
+            spans = _list(_dict(scope, "scopeSpans"), "spans")
+            room = MOST_SPANS - len(found.spans)
+            found.beyond += max(0, len(spans) - room)
+            found.spans += [_json_span(_dict(span, "spans"), resource, budget) for span in spans[:room]]
     return found
 
 
-def _json_span(span: dict[str, Any], resource: dict[str, Any]) -> Span:
+def _json_span(span: dict[str, Any], resource: dict[str, Any], budget: _Budget) -> Span:
     events = [_dict(one, "events") for one in _list(span, "events")[:MOST_EVENTS]]
+    budget.spend(1 + len(events))
     return Span(
         trace=_hex(span, "traceId"),
         span=_hex(span, "spanId"),
@@ -199,22 +223,23 @@ def _json_span(span: dict[str, Any], resource: dict[str, Any]) -> Span:
         started=_integer(span.get("startTimeUnixNano"), "startTimeUnixNano"),
         ended=_integer(span.get("endTimeUnixNano"), "endTimeUnixNano"),
         failed=_dict(span.get("status"), "status").get("code") == _ERROR,
-        attributes=_json_attributes(span),
-        events=[Event(_text(one, "name"), _json_attributes(one)) for one in events],
+        attributes=_json_attributes(span, budget),
+        events=[Event(_text(one, "name"), _json_attributes(one, budget)) for one in events],
         resource=resource,
     )
 
 
-def _json_attributes(holder: dict[str, Any]) -> dict[str, Any]:
-    return _json_pairs(_list(holder, "attributes")[:MOST_ATTRIBUTES])
+def _json_attributes(holder: dict[str, Any], budget: _Budget) -> dict[str, Any]:
+    return _json_pairs(_list(holder, "attributes")[:MOST_ATTRIBUTES], budget)
 
 
-def _json_pairs(pairs: list[Any]) -> dict[str, Any]:
+def _json_pairs(pairs: list[Any], budget: _Budget) -> dict[str, Any]:
+    budget.spend(len(pairs))
     found = [_dict(pair, "attributes") for pair in pairs]
-    return {_text(pair, "key"): _json_value(_dict(pair.get("value"), "value")) for pair in found}
+    return {_text(pair, "key"): _json_value(_dict(pair.get("value"), "value"), budget) for pair in found}
 
 
-def _json_value(value: dict[str, Any]) -> Any:
+def _json_value(value: dict[str, Any], budget: _Budget) -> Any:
     if "stringValue" in value:
         return _text(value, "stringValue")
     if "boolValue" in value:
@@ -228,9 +253,10 @@ def _json_value(value: dict[str, Any]) -> Any:
         return _text(value, "bytesValue")
     if "arrayValue" in value:
         items = _list(_dict(value["arrayValue"], "arrayValue"), "values")
-        return [_json_value(_dict(one, "values")) for one in items]
+        budget.spend(len(items))
+        return [_json_value(_dict(one, "values"), budget) for one in items]
     if "kvlistValue" in value:
-        return _json_pairs(_list(_dict(value["kvlistValue"], "kvlistValue"), "values"))
+        return _json_pairs(_list(_dict(value["kvlistValue"], "kvlistValue"), "values"), budget)
     return None
 
 

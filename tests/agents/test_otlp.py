@@ -140,6 +140,26 @@ def test_spans_beyond_the_most_are_counted_and_not_read() -> None:
     assert (len(found.spans), found.beyond) == (otlp.MOST_SPANS, 3)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x0a\x00" * (otlp.MOST_BYTES // 2),
+        request(span("s", 1, {"a": [None] * (otlp.MOST_PARTS + 1)})).SerializeToString(),
+        request(span("s", 1, {f"k{n}": ["x"] * 1000 for n in range(201)})).SerializeToString(),
+        request(span("s", 1, {"a": {f"k{n}": n for n in range(otlp.MOST_PARTS)}})).SerializeToString(),
+    ],
+)
+def test_many_parts_in_a_small_body_are_refused(body: bytes) -> None:
+    assert len(body) <= otlp.MOST_BYTES
+    with pytest.raises(otlp.TooMuch):
+        otlp.read_protobuf(body)
+
+
+def test_many_parts_of_json_are_refused() -> None:
+    with pytest.raises(otlp.TooMuch):
+        otlp.read_json(b'{"resourceSpans":[' + b"{}," * otlp.MOST_PARTS + b"{}]}")
+
+
 def test_a_bomb_is_never_expanded() -> None:
     bomb = gzip.compress(b"\x00" * (200 * 1024 * 1024), 9)
     assert len(bomb) < otlp.MOST_SENT
