@@ -15,6 +15,15 @@ class AuditedAdmin(admin.ModelAdmin[Any]):
 
     Django calls the `log_*` methods inside the transaction of its add, change and delete views."""
 
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        """Remember what stood in the changed fields: afterwards nobody can say it."""
+        names = [name for name in getattr(form, "changed_data", []) if hasattr(obj, name)]
+        stored = (
+            type(obj)._default_manager.filter(pk=obj.pk).values(*names).first() if change and names else None
+        )
+        request.audited = (stored, {name: getattr(obj, name) for name in names})  # type: ignore[attr-defined]
+        super().save_model(request, obj, form, change)
+
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
         _record(request, obj, "added", message)
         return super().log_addition(request, obj, message)
@@ -44,9 +53,12 @@ class ReadOnlyAdmin(AuditedAdmin):
 
 def _record(request: HttpRequest, obj: Model, verb: str, message: Any) -> None:
     person = request.user
+    before, after = getattr(request, "audited", (None, None)) if verb == "changed" else (None, None)
     recording.record(
         actor=Actor("human", str(person.pk), str(person)),
         kind=Kind.ADMIN_CHANGED,
         target=Target(obj._meta.model_name or "record", str(obj.pk)),
+        before={name: str(value) for name, value in before.items()} if before else None,
+        after={name: str(value) for name, value in after.items()} if after else None,
         detail={"verb": verb, "what": message if isinstance(message, list | str) else str(message)},
     )

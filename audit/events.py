@@ -124,6 +124,8 @@ class Kind(StrEnum):
     CALENDAR_SAVED = "calendar.saved"
     ABSENCE_SAVED = "absence.saved"
     ABSENCE_ENDED = "absence.ended"
+    PREFERENCES_SAVED = "person.preferences_saved"
+    DELIVERIES_RETRIED = "delivery.retried"
     CHAT_ADDRESS_CHANGED = "person.chat_address_changed"
     TEAM_CHANGED = "team.changed"
     ACCESS_REFUSED = "access.refused"

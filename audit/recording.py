@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from audit import chain, content
-from audit.events import Actor, Source, Target
+from audit.events import Actor, Source, Target, system
 from audit.models import AuditEvent
 from audit.roles import EVENT_COLUMNS
 
@@ -21,6 +21,7 @@ _INSERT = (
 )
 _NOWHERE = Source()
 _source: ContextVar[Source] = ContextVar("audit_source", default=_NOWHERE)
+_command: ContextVar[str] = ContextVar("audit_command", default="")
 
 
 class OutsideTransaction(RuntimeError):
@@ -41,6 +42,16 @@ def with_session(session_key: str) -> Source:
     """The present source with the session, as a hash that names it without opening it."""
     digest = hashlib.sha256(session_key.encode()).hexdigest()[:16]
     return replace(_source.get(), session=digest)
+
+
+@contextmanager
+def by_command(name: str) -> Iterator[None]:
+    """What a management command does in a person's name: whoever sat at the server did it, on that person's behalf."""
+    token = _command.set(name)
+    try:
+        yield
+    finally:
+        _command.reset(token)
 
 
 def present() -> Source:
@@ -88,6 +99,9 @@ def prepare(*, actor: Actor, kind: str, target: Target, **facts: Unpack[Facts]) 
 
     The target of a refusal is an address somebody made up: PostgreSQL's text has no NUL, the content escapes it."""
     source = _source.get()
+    if _command.get() and actor.kind == "human":
+        facts["on_behalf_of"] = actor
+        actor = system(f"manage.py {_command.get()}")
     said: dict[str, Any] = {
         "kind": str(kind),
         "actor": asdict(actor),

@@ -43,7 +43,11 @@ def enter(
             person=person, delegate_id=delegate_id, starts_at=starts_at, ends_at=ends_at, note=note
         )
         recording.record(
-            actor=actor.actor(), kind=Kind.ABSENCE_SAVED, target=_target(person), after=_facts(absence)
+            actor=actor.actor(),
+            kind=Kind.ABSENCE_SAVED,
+            target=_target(person),
+            after=_facts(absence),
+            on_behalf_of=None if person.pk == actor.pk else person.actor(),
         )
     return absence
 

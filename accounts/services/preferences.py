@@ -1,4 +1,5 @@
-"""How a person wants to see and use the pages. No audit event: it changes nothing for anybody else."""
+"""How a person wants to see and use the pages. It changes nothing for anybody else, and is an event all the same: which
+key gives which verdict, and on which clock times stood there, belong to how a decision came about."""
 
 from collections.abc import Mapping
 
@@ -7,6 +8,8 @@ from django.db import transaction
 from accounts import shortcuts
 from accounts.exceptions import Invalid
 from accounts.models import User
+from audit import recording
+from audit.events import Kind, Target
 
 THEMES = ("", "light", "dark")
 """Empty follows the device."""
@@ -34,6 +37,7 @@ def save(
         )
     with transaction.atomic(durable=True):
         person = User.objects.select_for_update(of=("self",), no_key=True).get(pk=person.pk)
+        before = _facts(person)
         person.preferences = {
             **person.preferences,
             "theme": theme if theme in THEMES else "",
@@ -43,4 +47,18 @@ def save(
         }
         person.time_zone = time_zone or NOT_CHOSEN
         person.save(update_fields=["preferences", "time_zone"])
+        after = _facts(person)
+        if after != before:
+            recording.record(
+                actor=person.actor(),
+                kind=Kind.PREFERENCES_SAVED,
+                target=Target("person", str(person.pk)),
+                before=before,
+                after=after,
+            )
     return person
+
+
+def _facts(person: User) -> dict[str, object]:
+    chosen = {name: person.preferences.get(name) for name in ("theme", "keys", "key_map", "advance")}
+    return {**chosen, "time_zone": person.time_zone}

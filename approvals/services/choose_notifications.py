@@ -18,9 +18,8 @@ MOST_ADDRESSES = 6
 
 
 def save_choice(*, person: User, choice: Choice) -> User:
-    """Keep the choice; other preferences are left alone. No audit event: it changes nothing for anybody else.
-
-    Raises `Invalid` for a way that is none of his, and for quiet hours without length."""
+    """Keep the choice; other preferences are left alone. Whom a message could reach belongs to how a decision came
+    about, so it is an event. Raises `Invalid` for a way that is none of his, and for quiet hours without length."""
     with transaction.atomic(durable=True):
         person = _locked(person.pk)
         chosen = {way for ways in choice.ways.values() for way in ways}
@@ -32,7 +31,16 @@ def save_choice(*, person: User, choice: Choice) -> User:
             faults.append({"field": "digest_hour", "message": "must be an hour of the day"})
         if faults:
             raise Invalid("These choices cannot be kept.", errors=faults)
+        before = person.preferences.get("notify")
         _keep(person, choice)
+        if before != choice.stored():
+            recording.record(
+                actor=person.actor(),
+                kind=Kind.PREFERENCES_SAVED,
+                target=Target("person", str(person.pk)),
+                before={"notify": before},
+                after={"notify": choice.stored()},
+            )
     return person
 
 

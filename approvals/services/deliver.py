@@ -30,6 +30,8 @@ from approvals import notifications, permissions, wording
 from approvals.messages import chat, choices
 from approvals.messages.chat import Undelivered
 from approvals.models import ChatAddress, Delivery, Notification, Proposal
+from audit import recording
+from audit.events import Kind, Target
 
 log = structlog.get_logger(__name__)
 
@@ -78,13 +80,24 @@ def send_due(*, now: datetime | None = None, seconds: float = RUN_SECONDS) -> in
     return count
 
 
-def retry(*, delivery_ids: list[int], person: User | None = None) -> int:
+def retry(*, delivery_ids: list[int], by: User, person: User | None = None) -> int:
     """Try dead deliveries again from the beginning; only those of `person`, if given. Returns how many."""
     with transaction.atomic(durable=True):
         dead = Delivery.objects.filter(pk__in=delivery_ids, state=Delivery.State.DEAD)
         if person is not None:
             dead = dead.filter(notification__recipient=person)
-        return dead.update(state=Delivery.State.QUEUED, attempts=0, not_before=timezone.now(), error="")
+        ids = sorted(dead.values_list("pk", flat=True))
+        count = dead.update(state=Delivery.State.QUEUED, attempts=0, not_before=timezone.now(), error="")
+        if count:
+            recording.record(
+                actor=by.actor(),
+                kind=Kind.DELIVERIES_RETRIED,
+                target=Target("delivery", str(ids[0])),
+                before={"state": str(Delivery.State.DEAD)},
+                after={"state": str(Delivery.State.QUEUED)},
+                detail={"count": count, "first": ids[:100]},
+            )
+        return count
 
 
 def pause_after(attempt: int, *, chance: float) -> timedelta:

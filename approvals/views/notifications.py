@@ -150,7 +150,9 @@ def notification_ways(request: HttpRequest) -> HttpResponse:
 @require_POST
 def deliveries_retry(request: HttpRequest) -> HttpResponse:
     """One's own, again: one, or those that were on screen."""
-    count = deliver.retry(delivery_ids=_numbers(request.POST.getlist("delivery")), person=me(request))
+    count = deliver.retry(
+        delivery_ids=_numbers(request.POST.getlist("delivery")), by=me(request), person=me(request)
+    )
     messages.success(request, f"{count} tried again.")
     return redirect(_anchored("undelivered"))
 
@@ -178,7 +180,7 @@ def undelivered_retry(request: HttpRequest) -> HttpResponse:
     ids = [
         number for text in request.POST.getlist("delivery")[:PAGE] if (number := _number(text)) is not None
     ]
-    count = deliver.retry(delivery_ids=ids)
+    count = deliver.retry(delivery_ids=ids, by=me(request))
     messages.success(request, f"{count} tried again.")
     return redirect("approvals:undelivered")
 

@@ -251,8 +251,8 @@ def test_a_busy_server_is_tried_again_with_growing_pauses_until_dead(mailbox: Ma
     assert (delivery.state, delivery.attempts) == ("dead", deliver.MOST_ATTEMPTS)
     assert "451 try later" in delivery.error
     mailbox.answer.clear()
-    assert deliver.retry(delivery_ids=[delivery.pk], person=person()) == 0, "another's"
-    assert deliver.retry(delivery_ids=[delivery.pk], person=user) == 1
+    assert deliver.retry(delivery_ids=[delivery.pk], by=user, person=person()) == 0, "another's"
+    assert deliver.retry(delivery_ids=[delivery.pk], by=user, person=user) == 1
     assert deliver.send_due() == 1 and len(mailbox.raw) == 1
 
 

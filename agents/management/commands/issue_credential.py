@@ -9,6 +9,7 @@ from accounts.exceptions import DomainError
 from accounts.models import User
 from agents.models import Agent
 from agents.services import credentials
+from audit import recording
 
 
 class Command(BaseCommand):
@@ -32,9 +33,10 @@ class Command(BaseCommand):
         if person is None:
             raise CommandError(f"There is no active person with the e-mail {options['by']!r}.")
         try:
-            _, token = credentials.issue(
-                agent_id=agent.pk, actor=person, days=options["days"], label=options["label"]
-            )
+            with recording.by_command("issue_credential"):
+                _, token = credentials.issue(
+                    agent_id=agent.pk, actor=person, days=options["days"], label=options["label"]
+                )
         except DomainError as error:
             raise CommandError(f"{error.detail} {error.extra.get('errors', '')}".strip()) from error
         self.stdout.write(token)

@@ -12,6 +12,7 @@ from accounts.models import User
 from approvals.blueprint import BlueprintRefused
 from approvals.services import load_blueprint
 from approvals.services.load_blueprint import Change
+from audit import recording
 
 _SIGNS = {"created": "+", "changed": "~", "unchanged": "="}
 _WIDTH = 90
@@ -34,9 +35,10 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{path}: cannot be read ({error.strerror}); check the path.") from error
         try:
-            plan = load_blueprint.load(
-                data=data, name=path.name, actor=_admin(options["actor"]), dry_run=options["dry_run"]
-            )
+            with recording.by_command("load_blueprint"):
+                plan = load_blueprint.load(
+                    data=data, name=path.name, actor=_admin(options["actor"]), dry_run=options["dry_run"]
+                )
         except BlueprintRefused as refused:
             lines = [f"{path}: {fault}" for fault in refused.faults]
             raise CommandError(
