@@ -64,7 +64,8 @@ def main() -> None:
             pids = {
                 row["name"]: row["pid"] for row in json.loads((var / "run" / "processes.json").read_text())
             }
-            assert set(pids) == {"postgres", "valkey", "web", "worker", "beat"}, f"these run: {sorted(pids)}"
+            members = {"postgres", "valkey", "web", "sealer", "worker", "beat"}
+            assert set(pids) == members, f"these run: {sorted(pids)}"
         except BaseException:
             for log in sorted((var / "log").glob("*.log")):
                 print(
