@@ -80,7 +80,9 @@ def writing(name: str) -> Key:
     if known is not None and known.seen == _seen(path):
         _cache.move_to_end(path)
         return known.key
-    found = _load(path) or _make(path)
+    found = _load(path)
+    if found is None:
+        return _make(path)
     _sync(path.parent)  # whoever made it may not have come so far
     return found
 
@@ -164,12 +166,12 @@ def _make(path: Path) -> Key:
     """A new key, written whole; of two processes that make one at once, one wins and both use it."""
     made = Key(secrets.token_bytes(ID_BYTES), secrets.token_bytes(KEY_BYTES))
     for folder in (_root(), path.parent.parent, path.parent):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+            _sync(folder.parent)
     with _locked(fcntl.LOCK_SH):
         wrapped = _boxes()[0].encrypt(made.secret).decode()
         _create(path, f"{made.id.hex()} {wrapped}\n")
-        _sync(path.parent.parent)
-        _sync(_root())
     found = _load(path)
     return found or _make(path)  # destroyed again within a moment
 
