@@ -96,13 +96,16 @@ def untriggered(
 _made: list[_Kept] = []
 
 
-def is_made() -> bool:
-    return bool(_made)
+def make() -> None:
+    _made.append(_make())
+
+
+def forget() -> None:
+    kept = _made.pop()
+    shutil.rmtree(kept.path.parent)
 
 
 def _kept() -> _Kept:
-    if not _made:
-        _made.append(_make())
     return _made[0]
 
 

@@ -15,20 +15,6 @@ from tests.audit import authority, sealed, tampering
 from tests.audit.tampering import WITNESS, Log
 
 
-@pytest.fixture
-def log(transactional_db: None, tmp_path: Path) -> Log:
-    """Rows and files, to be changed."""
-    return tampering.laid_out(tmp_path)
-
-
-@pytest.fixture
-def export(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """An export, to be changed; the database is needed only to make the first one."""
-    if not tampering.is_made():
-        request.getfixturevalue("transactional_db")
-    return tampering.exported(tmp_path / "export")
-
-
 @dataclass(frozen=True)
 class Tampering:
     """What somebody does to an export (or to the log: that is the same), the check, and a part of the sentence."""

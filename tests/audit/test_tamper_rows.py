@@ -8,7 +8,6 @@ import psycopg
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from audit import exporting
 from tests.audit import tampering
 from tests.audit.tampering import Connection, Log, untriggered
 from tests.database import as_owner
@@ -16,12 +15,6 @@ from tests.database import as_owner
 pytestmark = pytest.mark.django_db(transaction=True)
 
 APPROVED = "proposal.approved"
-
-
-@pytest.fixture
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Log:
-    monkeypatch.setattr(exporting, "PATIENCE", 0.0)  # no sealer is at work that could still fill the index
-    return tampering.laid_out(tmp_path)
 
 
 def event(log: Log, kind: str = APPROVED) -> int:

@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from audit import chain, content, exporting, proofs, recording
 from audit.events import Kind, Target, system
 from audit.management.commands.audit_verifier import write as write_verifier
 from audit.models import AuditEvent, AuditLeaf, ContentKind
-from audit.tlog import command, folder, leaves, merkle, notes, stretches, tiles
+from audit.tlog import command, findings, folder, leaves, merkle, notes, stretches, tiles
 from tests.audit import sealed, tampering
 from tests.audit.tampering import Log
 
@@ -33,19 +34,6 @@ LATER = {
 }
 """Names of the standard library that Python 3.10 has not."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def log(transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Log:
-    monkeypatch.setattr(exporting, "PATIENCE", 0.0)  # no sealer is at work that could still fill the index
-    return tampering.laid_out(tmp_path)
-
-
-@pytest.fixture
-def export(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    if not tampering.is_made():
-        request.getfixturevalue("transactional_db")
-    return tampering.exported(tmp_path / "export")
 
 
 def grown(path: Path, sizes: list[int], *, turned: bool = False) -> Path:
@@ -389,3 +377,9 @@ def test_findings_are_bounded(tmp_path: Path) -> None:
     assert (
         command.main([str(path), "--key", str(sealed.SIGNER.verifier)], program="x", out=io.StringIO()) == 1
     )
+
+
+def test_every_finding_has_its_meaning_in_the_docs() -> None:
+    text = (ROOT / "docs" / "audit.md").read_text()
+    sections = set(re.findall(r"^### (\w+)$", text, re.MULTILINE))
+    assert sections == set(findings.MEANING)
