@@ -43,6 +43,8 @@ def set_member(*, team_id: int, person_id: int, actor: User, member: bool) -> Gr
                 actor=actor.actor(),
                 kind=Kind.TEAM_CHANGED,
                 target=_target(team),
+                before={"in_team": not member},
+                after={"in_team": member},
                 detail={
                     "team": team.name,
                     "person": str(person),
