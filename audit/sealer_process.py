@@ -93,6 +93,12 @@ class Process:
         except (Refused, Damaged, BadLeaf, OSError) as error:
             self._tell(_words(error))
             self._say(database, sealer.size, _words(error))
+        except psycopg.Error:
+            raise
+        except Exception as error:
+            log.exception("sealer_failed")
+            self._tell(_unforeseen(error))
+            self._say(database, sealer.size, _unforeseen(error))
 
     def _tell(self, problem: str) -> None:
         """One line in the log per change, not one per attempt."""
@@ -133,6 +139,11 @@ def _words(error: Exception) -> str:
             "manage.py seal --rebuild-files"
         )
     return str(error)
+
+
+def _unforeseen(error: Exception) -> str:
+    """A fault of ours, or files that nobody would have thought of: no decision is provable until somebody looks."""
+    return f"The sealer failed ({type(error).__name__}: {' '.join(str(error).split())[:200]}). Its log says where."
 
 
 def _of_database(error: psycopg.Error) -> str:

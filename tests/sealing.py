@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -26,7 +25,7 @@ from audit.tlog.folder import Folder
 from audit.tlog.leaves import Leaf, read
 from config import processes
 from config.embedded import Layout, postgres_in
-from config.embedded.postgres import DATABASE, SUPERUSER, Postgres
+from config.embedded.postgres import SUPERUSER, Postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 ORIGIN = "test.example/log"
@@ -200,17 +199,12 @@ def own_log(server: Postgres, directory: Path) -> Log:
     return Log(server.urls, server.url_of(SUPERUSER), SealerFiles(directory / "sealer"), directory / "log")
 
 
-def made_log(server: Postgres, name: str, directory: Path) -> Log:
-    """On a copy of the migrated database."""
-    with _connected(urlsplit(server.url_of(SUPERUSER))._replace(path="/postgres").geturl()) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{DATABASE}" OWNER "{DATABASE}"')
-    own = own_log(server, directory)
-    urls = {role: _on(name, url) for role, url in own.urls.items()}
-    return Log(urls, _on(name, own.administrator), own.files, own.path)
-
-
-def _on(name: str, url: str) -> str:
-    return urlsplit(url)._replace(path=f"/{name}").geturl()
+def fresh_log(server: Postgres, directory: Path) -> Log:
+    """The same with nothing in it."""
+    made = own_log(server, directory)
+    with made.as_intruder() as connection:
+        connection.execute("TRUNCATE audit_auditevent, audit_auditleaf, audit_sealerstate RESTART IDENTITY")
+    return made
 
 
 def _end(server: Postgres) -> None:

@@ -4,17 +4,22 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.test import override_settings
 
-from audit import log_files
+from audit import log_files, roles
 from audit.sealer_database import Database
 from audit.sealer_files import Refused
 from audit.sealer_process import Process
@@ -23,8 +28,6 @@ from audit.tlog import folder
 from config.embedded.postgres import Postgres
 from tests import sealing
 from tests.sealing import ORIGIN, Log
-
-_databases = count(1)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def server() -> Iterator[Postgres]:
 
 @pytest.fixture
 def log(server: Postgres, tmp_path: Path) -> Log:
-    return sealing.made_log(server, f"log{next(_databases)}", tmp_path)
+    return sealing.fresh_log(server, tmp_path)
 
 
 def test_events_become_leaves_of_a_signed_checkpoint_in_their_order(log: Log) -> None:
@@ -244,7 +247,7 @@ def running(log: Log, **more: Any) -> Iterator[Process]:
 
 
 def until(asked: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 100
     while time.monotonic() < deadline:
         if found := asked():
             return found
@@ -331,6 +334,52 @@ def test_a_database_that_comes_back_finds_the_sealer_waiting(log: Log) -> None:
         log.write()
         until(lambda: said(log) == (2, ""))
     log.check()
+
+
+def test_what_nobody_has_foreseen_is_said_as_well(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours must not pass for a sealer that merely does not run."""
+    no_such_tile: dict[str, bytes] = {}
+    log.write()
+    with running(log):
+        until(lambda: said(log) == (1, ""))
+        with monkeypatch.context() as patch:
+            patch.setattr(Sealer, "_append", lambda *_: no_such_tile["no such tile"])
+            log.write()
+            until(
+                lambda: (said(log) or (0, ""))[1].startswith("The sealer failed (KeyError: 'no such tile')")
+            )
+        until(lambda: said(log) == (2, ""))
+    log.check()
+
+
+def test_the_command_seals_as_its_own_role_and_ends_when_asked(log: Log, server: Postgres) -> None:
+    environment = {
+        **sealing.environment(server),
+        **{roles.VARIABLES[role]: url for role, url in log.urls.items()},
+        "COUNTERSIGN_SEALER_DIR": str(log.files.path),
+        "COUNTERSIGN_LOG_DIR": str(log.path),
+    }
+
+    log.write(times=2)
+    with pytest.raises(CommandError, match="its key is made when the sealer first starts"):
+        public_key(log)
+    command = [sys.executable, "manage.py", "seal", "--skip-checks"]
+    with subprocess.Popen(command, cwd=sealing.ROOT, env=environment) as process:
+        try:
+            until(lambda: said(log) == (2, ""))
+            process.terminate()
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+    log.check()
+    assert public_key(log) == (log.path / "key").read_text()
+
+
+def public_key(log: Log) -> str:
+    output = StringIO()
+    with override_settings(LOG_DIR=log.path):
+        call_command("seal", key=True, stdout=output)
+    return output.getvalue()
 
 
 def test_anchors_run_beside_and_their_faults_stop_nothing(log: Log) -> None:

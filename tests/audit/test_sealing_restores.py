@@ -3,22 +3,23 @@ on. On a server of its own."""
 
 import shutil
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from audit import rebuilding, restoring, sealer_database, sealer_files
 from audit.models import AuditEvent
 from audit.sealer_files import Refused
+from audit.tlog import notes
+from audit.tlog.notes import Signer
 from config import addresses
 from config.embedded.postgres import Postgres
 from tests import sealing
 from tests.sealing import Log
 
-_databases = count(1)
 Tell = Callable[[], str]
 
 
@@ -31,7 +32,7 @@ def server() -> Iterator[Postgres]:
 @pytest.fixture
 def log(server: Postgres, tmp_path: Path) -> Log:
     """Ten events are sealed, in three checkpoints."""
-    made = sealing.made_log(server, f"restored{next(_databases)}", tmp_path)
+    made = sealing.fresh_log(server, tmp_path)
     for times in (3, 3, 4):
         made.write(times=times)
         made.seal()
@@ -275,14 +276,13 @@ def test_one_of_the_places_of_the_last_checkpoint_may_be_lost(log: Log, gone: st
     assert log.check() == log.events()
 
 
-def test_a_note_signed_by_somebody_else_is_refused(log: Log, server: Postgres, tmp_path: Path) -> None:
-    other = sealing.made_log(server, f"restored{next(_databases)}", tmp_path / "other")
-    other.write(times=20)
-    other.seal()
-    shutil.copy(other.path / "checkpoint", log.path / "checkpoint")
+def test_a_note_signed_by_somebody_else_is_refused(log: Log) -> None:
+    text, _ = notes.split((log.path / "checkpoint").read_text())
+    other = Signer(sealing.ORIGIN, Ed25519PrivateKey.generate())
+    (log.path / "checkpoint").write_text(other.note(text))
     with pytest.raises(Refused, match="is no checkpoint of this log"):
         log.seal()
-    shutil.copy(other.path / "key", log.path / "key")
+    (log.path / "key").write_text(f"{other.verifier}\n")
     with pytest.raises(Refused, match="is another log's key"):
         log.seal()
 
