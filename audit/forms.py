@@ -69,7 +69,7 @@ class ExplorerForm(forms.Form):
     )
     request_id = forms.CharField(required=False, max_length=64, label="Request")
     address = forms.CharField(required=False, max_length=64, label="Address")
-    session = forms.CharField(required=False, max_length=16, label="Session")
+    session = forms.CharField(required=False, max_length=64, label="Session or credential")
     sealed = forms.ChoiceField(required=False, label="Proof", choices=_SEALS)
     changes = forms.BooleanField(required=False, label="Only what changed something")
     reads = forms.BooleanField(required=False, label="Readings of this log, too")

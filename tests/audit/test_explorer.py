@@ -48,9 +48,13 @@ def kinds(client: Client, query: str) -> list[str]:
 
 def decided() -> Desk:
     the = desk()
+    proposal = the.propose()
     source = Source(request_id="request-77", address="203.0.113.9", session="0123456789abcdef")
     with recording.coming_from(source):
-        the.decide(the.propose(), Verdict.REJECT)
+        the.decide(proposal, Verdict.REJECT)
+    with recording.coming_from(Source(request_id="request-78", address="2001:db8::7")):
+        recording.by_credential(the.credential.pk)
+        the.propose()
     return the
 
 
@@ -75,15 +79,20 @@ def test_words_with_accents_are_found_in_either_case() -> None:
 def test_source_reason_and_policy_version_narrow() -> None:
     decided()
     client = auditor()
-    there = ["proposal.rejected", "proposal.voted", "proposal.pending"]
+    there = ["proposal.rejected", "proposal.voted"]
 
     assert kinds(client, "request_id=request-77") == there
     assert kinds(client, "address=203.0.113.9") == there
     assert kinds(client, "session=0123456789abcdef") == there
     assert kinds(client, "request_id=request-7") == kinds(client, "session=0123") == []
-    assert kinds(client, "reason=not_allowed&kind=proposal.") == there[:2]
+    assert kinds(client, "session=credential") == kinds(client, "address=203.0.113") == []
+    the = AuditEvent.objects.filter(kind="proposal.pending").latest("id").data["source"]["session"]
+    assert kinds(client, f"session={the}") == kinds(client, "request_id=request-78") == ["proposal.pending"]
+    assert kinds(client, "address=2001:db8::7") == ["proposal.pending"]
+    assert kinds(client, "reason=not_allowed&kind=proposal.") == there
     version = AuditEvent.objects.get(kind="policy.published").data["policy_version"]
-    assert kinds(client, f"policy_version={version}&kind=proposal.") == there
+    under = ["proposal.pending", *there, "proposal.pending"]
+    assert kinds(client, f"policy_version={version}&kind=proposal.") == under
     assert kinds(client, f"policy_version={version}1") == []
 
 
@@ -101,7 +110,7 @@ def test_actor_is_chosen_by_name() -> None:
 
     assert kinds(client, "who=Rita Reviewer") == ["proposal.rejected", "proposal.voted"]
     assert kinds(client, "who=rita") == ["proposal.rejected", "proposal.voted"]
-    assert kinds(client, f"who={the.agent.slug}") == ["proposal.pending"]
+    assert kinds(client, f"who={the.agent.slug}") == ["proposal.pending"] * 2
     assert kinds(client, "who=nobody+of+that+name") == []
     both = {event.actor_id for event in found(client, "who=a&actor_kind=human")}
     assert {str(admin().pk), str(the.reviewer.pk)} <= both
@@ -274,7 +283,7 @@ def test_reading_is_logged_once_and_hidden_until_asked_for() -> None:
         for one in reads.order_by("id")
     ]
     assert told == [
-        ("explorer", {"kind": "proposal."}, 3),
+        ("explorer", {"kind": "proposal."}, 4),
         ("explorer", {"kind": "agent."}, 1),
         ("timeline", {"object": f"agent {the.agent.pk}"}, 3),
         ("log", {}, 0),
@@ -342,6 +351,27 @@ def test_agents_and_persons_timelines_have_two_sides() -> None:
     assert {row.event.kind for row in did} == {"proposal.pending"}
     rita = client.get(f"/audit/of/person/{the.reviewer.pk}/?side=did").context["rows"]
     assert {row.event.kind for row in rita} == {"proposal.voted", "proposal.rejected"}
+
+
+def test_pages_of_things_lead_auditors_to_their_timelines() -> None:
+    the = decided()
+    boss, owner = Client(), Client()
+    boss.force_login(admin())
+    owner.force_login(the.agent.owner)
+    proposal = AuditEvent.objects.get(kind="proposal.rejected").object_id
+    pages = {
+        f"/proposals/{proposal}/": f"/audit/of/proposal/{proposal}/",
+        f"/agents/{the.agent.slug}/": f"/audit/of/agent/{the.agent.pk}/",
+        f"/agents/{the.agent.slug}/mandates/{the.action_type.name}/": f"/audit/of/mandate/{the.mandate.pk}/",
+        f"/setup/action-types/{the.action_type.name}/": f"/audit/of/action_type/{the.action_type.name}/",
+        f"/setup/queues/{the.queue.slug}/": f"/audit/of/queue/{the.queue.slug}/",
+        "/setup/policies/customer_operations/": "/audit/of/policy/customer_operations/",
+        f"/people/{the.reviewer.pk}/": f"/audit/of/person/{the.reviewer.pk}/",
+    }
+    for page, timeline in pages.items():
+        assert f'href="{timeline}"' in boss.get(page).content.decode(), page
+        assert boss.get(timeline).status_code == 200
+    assert "/audit/of/" not in owner.get(f"/agents/{the.agent.slug}/").content.decode()
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ KNOWN = {
     ),
     *("approvals:incident_report", "approvals:mandate", "agents:version_list", "approvals:what_if"),
     *("accounts:people", "accounts:preferences", "accounts:absence", "accounts:team", "audit:explorer"),
+    *("audit:log", "audit:event", "approvals:trail", "approvals:subject_list", "approvals:retention"),
 }
 """Pages that have to be among those found, or the links are broken."""
 LINKS = "() => [...document.querySelectorAll('a[href]:not([download])')].map(a => a.getAttribute('href'))"
