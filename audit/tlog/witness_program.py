@@ -88,11 +88,11 @@ def _once(witness: Witness, source: sources.Source, publish: Publish) -> int:
         print(told, file=sys.stderr, flush=True)
         return CONTRADICTION
     if seen.before is None:
-        print(f"Seen for the first time: {seen.size} leaves. Cosigned.", flush=True)
+        print(f"Seen for the first time, with size {seen.size}. Cosigned.", flush=True)
     elif seen.before == seen.size:
-        print(f"Still {seen.size} leaves.", flush=True)
+        print(f"Still of size {seen.size}, and cosigned.", flush=True)
     else:
-        print(f"{seen.size} leaves, continuing the {seen.before} seen before. Cosigned.", flush=True)
+        print(f"Of size {seen.size}, continuing size {seen.before}. Cosigned.", flush=True)
     return WELL
 
 

@@ -93,7 +93,7 @@ def test_other_root_is_refused_as_openssl_does(ours: Authority, stamped: bytes) 
     assert not openssl_accepts(ours.folder, stamped, TEXT, [stranger])
 
 
-@pytest.mark.filterwarnings("ignore:The parsed certificate contains")
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
 def test_every_changed_bit_that_says_something_is_refused(ours: Authority, written: Written) -> None:
     """Nothing is said by granted or granted with changes, CMS's versions, and its list of hashes used."""
     response, [root] = written.data, [ours.root.certificate]
@@ -310,7 +310,7 @@ def test_truncated_response_raises_nothing_else(stamped: bytes) -> None:
             timestamps.check(stamped[:length], TEXT, None)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_mangled_response_raises_nothing_else(data: st.DataObject, ours: Authority, stamped: bytes) -> None:
     """Bytes replaced, cut out or put in, several at once, inside a response that was good."""

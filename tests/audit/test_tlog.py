@@ -15,6 +15,12 @@ from audit.tlog.folder import Damaged, Folder
 from audit.tlog.leaves import BadLeaf
 
 
+@pytest.fixture(autouse=True)
+def _disk_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested here is what is written, not whether it outlives a power cut."""
+    monkeypatch.setattr("audit.tlog.folder.os.fsync", lambda _: None)
+
+
 def naive_root(entries: list[bytes]) -> bytes:
     """MTH, as RFC 6962 §2.1 writes it."""
     if not entries:

@@ -120,8 +120,8 @@ def test_program_watches_a_server_until_it_lies(program: Path, log: GrowingLog, 
         third = run(program, log, place)
 
     assert (first.returncode, second.returncode, third.returncode) == (0, 0, 2), third.stderr
-    assert "Seen for the first time: 300 leaves. Cosigned." in first.stdout
-    assert "800 leaves, continuing the 300 seen before. Cosigned." in second.stdout
+    assert "Seen for the first time, with size 300. Cosigned." in first.stdout
+    assert "Of size 800, continuing size 300. Cosigned." in second.stdout
     assert "first 800 leaves are not the ones that it has signed before" in third.stderr
     key = notes.verifier(re.findall(r"public key: (\S+)", first.stdout)[0])
     assert [notes.checkpoint(notes.check(note.decode(), key)[0]).size for note in taken] == [300, 800]
