@@ -131,7 +131,8 @@ def selection(wanted: Wanted, below: int, *, at_once: int = 1000) -> Iterator[li
     where, params = _selection(wanted, below)
     columns = "(e.recorded_at, e.id)" if wanted.is_by_time else "e.id"
     order = "e.recorded_at, e.id" if wanted.is_by_time else "e.id"
-    after, last = "", []
+    after = ""
+    last: Params = []
     while True:
         part = list(
             AuditEvent.objects.raw(

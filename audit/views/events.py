@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from audit import log_reader, proofs
 from audit.models import AuditEvent, AuditLeaf
+from audit.tlog.folder import Damaged
 from audit.views.reader import auditors_only, noted
 
 
@@ -56,7 +57,7 @@ def _gone(
     if log is not None and leaf.number < log.checkpoint.size:
         try:
             text = next(log.folder.entries(leaf.number))[1].decode(errors="replace")
-        except (log_reader.folder.Damaged, OSError) as error:
+        except (Damaged, OSError) as error:
             text = str(error)
     is_noted = noted(request, "event", shown=0, asked={"event": event_id})
     context = {"event_id": event_id, "leaf": leaf, "text": text, "is_noted": is_noted}

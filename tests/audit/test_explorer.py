@@ -2,12 +2,12 @@
 
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 from guardian.shortcuts import assign_perm
 
 from accounts.models import User
@@ -131,7 +131,7 @@ def test_dates_are_in_the_readers_zone_and_a_minute_is_whole() -> None:
     decided()
     client = auditor("Asia/Kolkata")
     event = AuditEvent.objects.get(kind="proposal.rejected")
-    local = event.recorded_at.astimezone(timezone.zoneinfo.ZoneInfo("Asia/Kolkata"))
+    local = event.recorded_at.astimezone(ZoneInfo("Asia/Kolkata"))
     minute = f"{local:%Y-%m-%dT%H:%M}"
 
     assert "proposal.rejected" in kinds(client, f"since={minute}&until={minute}")

@@ -110,7 +110,7 @@ def test_its_pages_in_every_state(
     context = signed_in(chrome, url, user, viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
     page, complaints = watched(context)
     name = f"{viewport['width']}-{scheme}"
-    found = []
+    found: list[str] = []
 
     def look(path: str, called: str) -> None:
         page.goto(path)
