@@ -160,7 +160,10 @@ def why_not_ours(connection: Connection) -> str | None:
         me, is_owner = cursor.fetchone()
     if is_owner:
         return None
-    return f"This is the role {me}, but the tables are owned by {owner}. Set {VARIABLES['owner']} to its address."
+    return (
+        f"This is the role {me}, but the tables are owned by {owner}. Set {VARIABLES['owner']} to its address, and "
+        "call the command by manage.py, which takes it."
+    )
 
 
 def grant(connection: Connection) -> bool:

@@ -39,7 +39,7 @@ DATABASE_ROLE = addresses.role(os.environ)
 """Who this process is in the database: web, worker and beat are `app`, which can add to the audit log and no more."""
 _urls = addresses.named(os.environ)
 REDIS_URL = os.environ.get("REDIS_URL", "")
-if not (_urls and REDIS_URL):
+if not (_urls and (REDIS_URL or DATABASE_ROLE == "sealer")):  # on a host of its own it needs no Redis
     _services = embedded.ensure(VAR)
     _urls, REDIS_URL = _services.database_urls, _services.redis_url
 if DATABASE_ROLE not in _urls:
