@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.tlog import folder, leaves, notes, tiles
+from audit.tlog.report import Trust
 from tests.audit import authority, sealed, tampering
 from tests.audit.tampering import WITNESS, Log
 
@@ -309,7 +310,7 @@ def test_a_tree_made_anew_with_the_real_key(remembers: str, log: Log, export: Pa
 
 
 def test_without_anything_brought_along_it_says_what_it_cannot_know(export: Path) -> None:
-    report, text = tampering.found(export, tampering.Trust())
+    report, text = tampering.found(export, Trust())
     assert report.holds
     assert "the key came from the export itself" in text
     assert "Whether the 1 timestamps come from an authority that you trust" in text

@@ -9,8 +9,8 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from tests.audit import tampering
-from tests.audit.tampering import Connection, Log, untriggered
-from tests.database import as_owner
+from tests.audit.tampering import Log, untriggered
+from tests.database import Connection, as_owner
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

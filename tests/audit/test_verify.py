@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +24,13 @@ from audit import chain, content, exporting, proofs, recording
 from audit.events import Kind, Target, system
 from audit.management.commands.audit_verifier import write as write_verifier
 from audit.models import AuditEvent, AuditLeaf, ContentKind
+from audit.sealer_database import Database
+from audit.sealer_files import SealerFiles
+from audit.sealing import Sealer
 from audit.tlog import command, findings, folder, leaves, merkle, notes, stretches, tiles
+from audit.tlog.report import Trust
+from audit.tlog.rows import PER_FILE, file_name
+from tests import database, factories
 from tests.audit import sealed, tampering
 from tests.audit.tampering import Log
 
@@ -36,40 +44,44 @@ LATER = {
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def grown(path: Path, sizes: list[int], *, turned: bool = False) -> Path:
-    """An export of made-up events, with a checkpoint at each size."""
+def grown(path: Path, sizes: list[int], *, turned: bool = False, first: int = 0) -> Path:
+    """An export of made-up events with a checkpoint at each size, and the rows from leaf `first` on."""
     (path / "events").mkdir(parents=True)
     (path / "checkpoints").mkdir()
-    lines, note = [], ""
+    lines: dict[int, list[str]] = defaultdict(list)
+    note = ""
     for before, size in zip([0, *sizes], sizes, strict=False):
         data = []
         for number in range(before, size):
-            text, salt = chain.canonical(_said(number)), number.to_bytes(32, "big")
+            text, salt = _said(number).encode(), number.to_bytes(32, "big")
             digest = chain.commitment(salt, text)
             at = leaves.written(START + timedelta(seconds=number))
             transaction_ = 1 if turned and number == size - 1 else 700 + number
             leaf = leaves.Leaf(number + 1, "person.signed_in", at, transaction_, digest.hex())
             data.append(leaf.data)
-            lines.append(_line(number, leaf, text.decode(), salt))
+            if number >= first:
+                lines[number // PER_FILE].append(_line(number, leaf, text.decode(), salt))
         root = folder.append(path, before, data)
         note = sealed.SIGNER.note(notes.Checkpoint(sealed.ORIGIN, size, root).text)
         with (path / "checkpoints" / "2026-01-01").open("a") as file:
             file.write(note)
-    for number in range(0, sizes[-1], exporting.PER_FILE):
-        name = f"events/{number // exporting.PER_FILE:06}.jsonl"
-        (path / name).write_text("".join(lines[number : number + exporting.PER_FILE]))
+    for place, rows in lines.items():
+        (path / file_name(place)).write_text("".join(rows))
     (path / "checkpoint").write_text(note)
     (path / "key").write_text(f"{sealed.SIGNER.verifier}\n")
-    events = {"first": 0, "count": sizes[-1], "pending": 0}
+    events = {"first": first, "count": sizes[-1] - first, "pending": 0}
     manifest = {"version": 1, "events": events, "with_content": False}
     (path / "manifest.json").write_text(json.dumps(manifest))
     return path
 
 
-def _said(number: int) -> dict[str, object]:
+def _said(number: int) -> str:
     """Every fifth with what JSON has to escape twice."""
-    who = {"id": "7", "kind": "human", "label": 'Ada "the \\ first"\n' if number % 5 == 0 else "Ada"}
-    return {"kind": "person.signed_in", "actor": who, "object": {"type": "person", "id": str(number)}}
+    label = 'Ada \\"the first\\" \\\\ \\n' if number % 5 == 0 else "Ada"
+    return (
+        f'{{"actor":{{"id":"7","kind":"human","label":"{label}"}},"kind":"person.signed_in",'
+        f'"object":{{"id":"{number}","type":"person"}}}}'
+    )
 
 
 def _line(number: int, leaf: leaves.Leaf, text: str, salt: bytes) -> str:
@@ -83,19 +95,19 @@ def _line(number: int, leaf: leaves.Leaf, text: str, salt: bytes) -> str:
 
 @pytest.mark.parametrize("sizes", [[1], [255], [256], [257, 511, 512], [513, 600]])
 def test_every_edge_of_a_tile(sizes: list[int], tmp_path: Path) -> None:
-    report, text = tampering.found(grown(tmp_path / "e", sizes), tampering.Trust((sealed.SIGNER.verifier,)))
+    report, text = tampering.found(grown(tmp_path / "e", sizes), Trust((sealed.SIGNER.verifier,)))
     assert report.holds, text
     assert (report.events, report.checkpoints) == (sizes[-1], len(sizes))
 
 
 def test_more_than_one_stretch_by_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """66,000 leaves: three levels of tiles, seven files of events; then one of them is changed."""
+    """66,000 leaves: three levels of tiles, and rows in two files; then one of them is changed."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    path = grown(tmp_path / "e", [65_535, 65_537, 66_000])
-    trust = tampering.Trust((sealed.SIGNER.verifier,))
+    path = grown(tmp_path / "e", [65_535, 65_537, 66_000], first=59_500)
+    trust = Trust((sealed.SIGNER.verifier,))
     report, text = tampering.found(path, trust)
     assert report.holds, text
-    assert report.events == 66_000
+    assert (report.events, report.size, report.checkpoints) == (6_500, 66_000, 3)
     assert report.root == folder.Folder(path, 66_000).root()
     file = path / "events/000006.jsonl"
     file.write_text(
@@ -121,7 +133,7 @@ def test_roots_at_every_size_are_those_of_the_definition(count: int, at: int) ->
 
 def test_an_order_that_no_restore_explains(tmp_path: Path) -> None:
     path = grown(tmp_path / "e", [40], turned=True)
-    report, text = tampering.found(path, tampering.Trust((sealed.SIGNER.verifier,)))
+    report, text = tampering.found(path, Trust((sealed.SIGNER.verifier,)))
     assert set(report.findings.counts) == {"order"}
     assert "At leaf 39 an event follows that was committed before the one in front of it." in text
 
@@ -368,7 +380,7 @@ def test_findings_are_bounded(tmp_path: Path) -> None:
     path = grown(tmp_path / "e", [300])
     file = path / "events/000000.jsonl"
     file.write_text(file.read_text().replace('"actor_id":"7"', '"actor_id":"8"'))
-    report, text = tampering.found(path, tampering.Trust((sealed.SIGNER.verifier,)))
+    report, text = tampering.found(path, Trust((sealed.SIGNER.verifier,)))
     assert report.findings.total == 300
     assert text.count("the column actor_id") == 20
     assert "✗ columns: 280 more like that." in text
@@ -383,3 +395,24 @@ def test_every_finding_has_its_meaning_in_the_docs() -> None:
     text = (ROOT / "docs" / "audit.md").read_text()
     sections = set(re.findall(r"^### (\w+)$", text, re.MULTILINE))
     assert sections == set(findings.MEANING)
+
+
+def test_what_the_sealer_itself_wrote(transactional_db: None, tmp_path: Path) -> None:
+    """Decisions, the sealer in its own role, an export, a verification: the whole way without a stand-in."""
+    factories.desk().approved()
+    files, path = SealerFiles(tmp_path / "sealer"), tmp_path / "log"
+    with database.connected("sealer") as connection:
+        connection.execute("SET TIME ZONE 'UTC'")
+        sealer = Sealer(database=Database(connection), files=files, log=path, origin="test.example/log")
+        sealer.recover()
+        deadline = (
+            time.monotonic() + 60
+        )  # it waits for the oldest transaction of the whole server, a neighbour's too
+        while AuditLeaf.objects.count() < AuditEvent.objects.count() and time.monotonic() < deadline:
+            sealer.step()
+    exporting.export(log=path, into=tmp_path / "e", asked=exporting.Asked(), actor=system("test"))
+    key = notes.verifier((path / "key").read_text())
+    report, text = tampering.found(tmp_path / "e", Trust((key,)))
+    assert report.holds, text
+    assert report.events == report.size == AuditLeaf.objects.count()
+    assert report.pending == 1, "the event of the export itself"
