@@ -2,7 +2,7 @@
 
 `cryptography`'s own verifiers are for TLS; here every certificate has to be valid at the time stamped. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -13,6 +13,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 LONGEST = 6
 """Certificates between the authority and the root, at most."""
+MOST = 100
+"""Signatures of issuers that are looked at, so that nobody keeps a verifier busy with certificates of one name."""
 _UNDERSTOOD = {
     ExtensionOID.BASIC_CONSTRAINTS,
     ExtensionOID.KEY_USAGE,
@@ -37,39 +39,45 @@ def check(
     time: datetime,
 ) -> None:
     """That `certificate` leads to one of `roots`, over `others` if need be, all good at `time`. Raises Untrusted."""
-    chain = [certificate]
     _check_one(certificate, time)
-    while certificate not in roots:
-        if len(chain) > LONGEST:
-            raise Untrusted("its chain of certificates is too long.")
-        above, why = _issuer(
-            certificate, [*roots, *(each for each in others if each not in chain)], chain, time
-        )
-        if above is None:
-            raise Untrusted(why or "no root certificate that is trusted here issued it.")
-        chain.append(above)
-        certificate = above
+    why = _lead((certificate,), [*roots, *others], roots, time, iter(range(MOST)))
+    if why:
+        raise Untrusted(why)
 
 
-def _issuer(
-    certificate: x509.Certificate,
+def _lead(
+    chain: tuple[x509.Certificate, ...],
     known: list[x509.Certificate],
-    chain: list[x509.Certificate],
+    roots: Sequence[x509.Certificate],
     time: datetime,
-) -> tuple[x509.Certificate | None, str]:
-    """Who issued it and may, roots first; or nobody, and what is wrong with the last one who did."""
+    looks: Iterator[int],
+) -> str:
+    """Empty where the chain's end leads on to a root; otherwise why not. Every way is tried: where authorities have
+    signed each other, not every issuer leads to a root that is trusted here."""
+    last = chain[-1]
+    if last in roots:
+        return ""
+    if len(chain) > LONGEST:
+        return "its chain of certificates is too long."
     why = ""
     for above in known:
-        if not _is_issued(certificate, above):
+        if above in chain or above.subject != last.issuer:
+            continue
+        if next(looks, None) is None:
+            raise Untrusted("it brings too many certificates.")
+        if not _is_issued(last, above):
             continue
         try:
             _check_one(above, time)
             _check_issuer(above, below=len(chain) - 1)
         except Untrusted as error:
             why = str(error)
-        else:
-            return above, ""
-    return None, why
+            continue
+        found = _lead((*chain, above), known, roots, time, looks)
+        if not found:
+            return ""
+        why = why or found
+    return why or "no root certificate that is trusted here issued it."
 
 
 def _is_issued(certificate: x509.Certificate, above: x509.Certificate) -> bool:

@@ -284,6 +284,27 @@ def test_chain_that_is_longer_than_its_root_allows_is_refused(ours: Authority) -
     assert not openssl_accepts(ours.folder, response, TEXT, [root])
 
 
+def test_authority_under_a_root_that_another_root_signed_too_is_taken(ours: Authority) -> None:
+    """Both certificates of the one key are sent; only one of the ways leads to what is trusted here."""
+    middle = issue("Middle", extensions=CA)
+    crossed = issue("Middle", ours.root, key=middle.key, extensions=CA)
+    tsa = issue("Clock", middle, extensions=FOR_TIME)
+    for beside in ([middle, crossed], [crossed, middle]):
+        sent = [tsa.certificate, *(each.certificate for each in beside)]
+        response = Written(signer=tsa, text=TEXT, beside=sent).data
+        assert timestamps.check(response, TEXT, [ours.root.certificate]).is_trusted
+        assert timestamps.check(response, TEXT, [middle.certificate]).is_trusted
+
+
+def test_flood_of_issuers_of_one_name_ends(ours: Authority) -> None:
+    one = issue("Same", extensions=CA)
+    same = [issue("Same", one, key=one.key, extensions=CA).certificate for _ in range(30)]
+    tsa = issue("Clock", one, extensions=FOR_TIME)
+    response = Written(signer=tsa, text=TEXT, beside=[tsa.certificate, *same]).data
+
+    assert "it brings too many certificates" in refusal(response, [ours.root.certificate])
+
+
 def test_circle_of_issuers_ends(ours: Authority) -> None:
     """Two that issued each other lead nowhere, and soon."""
     one = issue("One", extensions=CA)
