@@ -16,8 +16,6 @@ from audit.tlog.folder import Folder
 
 MOST_OPEN = "1 hour"
 """No transaction of ours is open for longer, so a restore loses no leaf that is so much older than one it kept."""
-SHOWN = 200
-"""Ranges in the event; how many leaves were lost is in it in any case."""
 
 _SEALED = """
 CREATE TEMPORARY TABLE sealed (number bigint, event bigint, commitment bytea, time timestamptz) ON COMMIT DROP
@@ -114,11 +112,11 @@ def _record(restore: Restore, lost: list[tuple[int, bool]], why: str) -> None:
         detail={
             "why": why,
             "leaves": restore.size,
-            "lost": [list(one) for one in now_lost[:SHOWN]],
+            "lost": [list(one) for one in now_lost],
             "lost_count": len(lost),
-            "unexplained": [list(one) for one in unexplained[:SHOWN]],
+            "unexplained": [list(one) for one in unexplained],
             "unexplained_count": sum(old for _, old in lost),
-            "left": [list(one) for one in restore.left[:SHOWN]],
+            "left": [list(one) for one in restore.left],
             "left_count": restore.count,
             "floor": restore.floor,
         },

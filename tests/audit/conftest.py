@@ -9,8 +9,17 @@ from django.core.management import call_command
 
 from approvals.services import submit
 from audit import exporting
+from config.embedded.postgres import Postgres
+from tests import sealing
 from tests.audit import tampering
 from tests.audit.tampering import Log
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Postgres]:
+    """PostgreSQL for sealing: it waits for the oldest transaction of the whole server, so it has no neighbours."""
+    with sealing.serving() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

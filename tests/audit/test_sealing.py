@@ -30,12 +30,6 @@ from tests import sealing
 from tests.sealing import ORIGIN, Log
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with sealing.serving() as made:
-        yield made
-
-
 @pytest.fixture
 def log(server: Postgres, tmp_path: Path) -> Log:
     return sealing.fresh_log(server, tmp_path)

@@ -23,12 +23,6 @@ from tests.sealing import Log
 Tell = Callable[[], str]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with sealing.serving() as made:
-        yield made
-
-
 @pytest.fixture
 def log(server: Postgres, tmp_path: Path) -> Log:
     """Ten events are sealed, in three checkpoints."""
