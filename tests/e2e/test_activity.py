@@ -11,7 +11,18 @@ from playwright.sync_api import Browser, expect
 from agents import otlp
 from agents.models import Activity
 from tests.agents.spans import SAID, TRACE, USER, request, run, span
-from tests.browser import NARROW, WIDE, announced, arrived, faults, leaving, ready, signed_in, watched
+from tests.browser import (
+    NARROW,
+    PATIENCE,
+    WIDE,
+    announced,
+    arrived,
+    faults,
+    leaving,
+    ready,
+    signed_in,
+    watched,
+)
 from tests.factories import Desk, desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -33,7 +44,7 @@ def export(the: Desk, url: str, *, zipped: bool = True) -> None:
     headers = {**the.headers, "Content-Type": otlp.PROTOBUF}
     if zipped:
         body, headers["Content-Encoding"] = gzip.compress(body), "gzip"
-    answer = httpx.post(f"{url}/v1/traces", content=body, headers=headers)
+    answer = httpx.post(f"{url}/v1/traces", content=body, headers=headers, timeout=PATIENCE)
     assert (answer.status_code, answer.content) == (200, b""), answer.content
 
 
@@ -45,6 +56,7 @@ def test_an_exported_run_is_read_from_its_proposal(chrome: Browser, url: str) ->
         f"{url}/api/v1/proposals",
         content=json.dumps({**asked, "trace_id": TRACE}),
         headers={**the.headers, "Idempotency-Key": "one"},
+        timeout=PATIENCE,
     )
     assert answer.status_code == 201
     page, complaints = watched(signed_in(chrome, url, the.reviewer, viewport=WIDE))
