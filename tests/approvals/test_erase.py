@@ -4,21 +4,23 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.exceptions import Invalid, NotAllowed
 from approvals import redaction
 from approvals.exceptions import StillUndecided, UnderHold
 from approvals.models import Comment, Outcome, Proposal, Revision, Verdict, Vote
+from approvals.probe_records import content_of
 from approvals.redaction import Subject
 from approvals.requests import Subject as Named
 from approvals.requests import Turn
-from approvals.services import erase, hold
+from approvals.services import erase, hold, probe_library
 from approvals.services.comment import comment
 from approvals.states import State
-from audit import content, keys
+from audit import content, ending, keys
 from audit.content import Gone
-from audit.models import AuditEvent, Content, DataSubject, Erasure
+from audit.models import AuditEvent, Content, ContentKind, DataSubject, Erasure
 from tests import factories
 from tests.factories import Desk
 
@@ -62,7 +64,7 @@ def everything() -> str:
 def test_a_conversation_is_stored_encrypted_and_named_by_the_event(desk: Desk) -> None:
     found = proposed(desk)
 
-    row = Content.objects.get(pk=found.kept_context_id)
+    row = Content.objects.get(pk=str(found.kept_context_id))
     assert found.context == [{"role": "user", "content": f"I am {SECRET}", "name": ""}]
     assert found.plain_context == []
     assert SECRET.encode() not in bytes(row.ciphertext or b"")
@@ -74,7 +76,7 @@ def test_a_conversation_is_stored_encrypted_and_named_by_the_event(desk: Desk) -
 def test_erasing_takes_what_tells_of_him_and_leaves_what_was_decided(desk: Desk) -> None:
     found = rejected(desk)
     other = rejected(desk, subject=Subject("customer", "bob"))
-    row = Content.objects.get(pk=found.kept_context_id)
+    row = Content.objects.get(pk=str(found.kept_context_id))
     before = list(AuditEvent.objects.order_by("pk").values())
     digest, votes = found.digest, Vote.objects.filter(proposal=found).count()
 
@@ -197,8 +199,8 @@ def dying(on: Callable[..., Any], times: int) -> Callable[..., Any]:
     ("place", "name", "times"),
     [
         (keys, "destroy", 0),
-        (erase.ending, "drop_erased", 0),
-        (erase.ending, "drop_erased", 1),
+        (ending, "drop_erased", 0),
+        (ending, "drop_erased", 1),
         (redaction, "redact", 0),
         (redaction, "redact", 1),
         (erase, "_finish", 0),
@@ -236,3 +238,38 @@ def test_what_comes_afterwards_is_kept_under_another_key(desk: Desk) -> None:
     desk.decide(later, Verdict.REJECT)
     assert erased().is_done
     assert Proposal.objects.get(pk=later.pk).context_gone is not None
+
+
+def test_what_led_to_his_proposals_goes_with_them(desk: Desk) -> None:
+    now = timezone.now()
+    named = ("trace", f"{desk.agent.slug}/trace-1")
+    with transaction.atomic():
+        mine, other = content.keep(
+            [
+                content.New(ContentKind.PROMPT, named, SECRET.encode()),
+                content.New(ContentKind.PROMPT, ("trace", f"{desk.agent.slug}/trace-2"), b"another"),
+            ],
+            at=now,
+        )
+    rejected(desk, trace_id="trace-1")
+
+    erased()
+
+    rows = Content.objects.in_bulk([mine.pk, other.pk])
+    told = content.open_all(rows.values())
+    assert isinstance(told[mine.pk], Gone) and told[other.pk] == b"another"
+
+
+def test_a_probe_made_of_his_proposal_says_nothing_any_more(desk: Desk) -> None:
+    found = rejected(desk)
+    draft = probe_library.Draft(
+        content=content_of(found, found.current_revision), fault=f"{SECRET} again", source_id=found.pk
+    )
+    probe = probe_library.add(action_type=desk.action_type.name, draft=draft, actor=factories.admin())
+
+    erased()
+
+    probe.refresh_from_db()
+    assert not probe.active and "Lindenweg" not in repr(vars(probe))
+    last = AuditEvent.objects.filter(object_type="probe", object_id=str(probe.pk)).latest("pk")
+    assert (last.kind, last.data["after"]) == ("probe.retired", {"active": False})

@@ -85,7 +85,7 @@ def _check(path: Path, root: bytes, size: int) -> None:
 
 def test_every_proof_verifies_before_and_after_an_erasure(desk: Desk, tmp_path: Path) -> None:
     found = rejected(desk)
-    row = Content.objects.get(pk=found.kept_context_id)
+    row = Content.objects.get(pk=str(found.kept_context_id))
     last, old_root = _sealed(tmp_path)
     old = AuditEvent.objects.count()
     _check(tmp_path, old_root, old)
