@@ -11,7 +11,8 @@ import structlog
 
 from config.demo import telling
 from config.demo.cases import Case
-from config.demo.company import WORKERS, next_case
+from config.demo.company import WORKERS, Worker, next_case
+from config.demo.setup import EARNED
 from config.replay.client import AgentClient, GaveUp, Line
 
 log = structlog.get_logger(__name__)
@@ -47,12 +48,21 @@ class Company:
         async with self._http:
             for worker in workers:
                 self._start(self._take_up(worker.slug))
+                for slug, action_type in EARNED:
+                    if slug == worker.slug:
+                        self._start(self._begin(worker, action_type))
             while True:
                 await asyncio.sleep(self._rng.uniform(*PAUSE))
                 if len(self._open) < MOST_WAITING:
                     who, name, case = next_case(self._rng, datetime.now(UTC))
                     if who.slug in self._clients:
                         self._start(self._propose(who.slug, name, case))
+
+    async def _begin(self, worker: Worker, action_type: str) -> None:
+        """What runs without being asked comes first, so that the monitor has something to show from the start."""
+        await asyncio.sleep(self._rng.uniform(0, PAUSE[1]))
+        _, name, case = next_case(self._rng, datetime.now(UTC), worker, action_type)
+        await self._propose(worker.slug, name, case)
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(self._quietly(work))

@@ -97,10 +97,12 @@ WORKERS = (
 )
 
 
-def next_case(rng: random.Random, now: datetime, worker: Worker | None = None) -> tuple[Worker, str, Case]:
-    """One more proposal of the company: (who, action type, case)."""
+def next_case(
+    rng: random.Random, now: datetime, worker: Worker | None = None, action_type: str = ""
+) -> tuple[Worker, str, Case]:
+    """One more proposal of the company, or of that worker and kind: (who, action type, case)."""
     who = worker or rng.choices(WORKERS, weights=[each.share for each in WORKERS])[0]
-    name = rng.choices(list(who.weights), weights=list(who.weights.values()))[0]
+    name = action_type or rng.choices(list(who.weights), weights=list(who.weights.values()))[0]
     case = tell(KINDS[name], Moment(now, rng), who.accuracy[name])
     if who.style == "brief":
         case.reasoning = case.reasoning.split(". ")[0].rstrip(".") + "."
