@@ -9,6 +9,7 @@ from audit import log_files
 from audit.tlog import folder, notes
 
 ORIGIN = "log.example/log"
+DAY = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 class GrowingLog:
@@ -28,7 +29,7 @@ class GrowingLog:
         root = folder.append(self.path, self.size, entries)
         self.size += count
         note = self.signer.note(notes.Checkpoint(ORIGIN, self.size, root).text)
-        log_files.keep(self.path, note, at=datetime.now(UTC))
+        log_files.keep(self.path, note, at=DAY)
         log_files.publish(self.path, note)
         return note
 

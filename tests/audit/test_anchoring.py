@@ -131,8 +131,8 @@ def test_stamp_is_due_once_an_hour_and_only_while_the_log_grows(
     assert not anchoring.due(log.path, now + timedelta(days=2))  # it has not grown: the older stamp says more
 
     log.grow(1)
-    assert not anchoring.due(log.path, now + timedelta(minutes=50))
-    assert anchoring.due(log.path, now + timedelta(minutes=62))
+    assert not anchoring.due(log.path, now + timedelta(minutes=40))
+    assert anchoring.due(log.path, now + timedelta(minutes=90))
     assert not anchoring.due(log.path.parent / "nowhere", now)
 
 

@@ -55,7 +55,7 @@ FILES = [
     ("tile/1/000.p/1", "application/octet-stream", "public, max-age=300"),
     ("tile/entries/000", "application/octet-stream", "public, max-age=31536000, immutable"),
     ("tile/entries/001.p/44", "application/octet-stream", "public, max-age=300"),
-    (f"checkpoints/{datetime.now(UTC):%Y-%m-%d}", "text/plain; charset=utf-8", "public, max-age=300"),
+    ("checkpoints/2026-01-02", "text/plain; charset=utf-8", "public, max-age=300"),
     ("timestamps/300.tsr", "application/timestamp-reply", "public, max-age=300"),
     ("timestamps/300.txt", "text/plain; charset=utf-8", "public, max-age=300"),
     ("cosignatures/300", "text/plain; charset=utf-8", "public, max-age=300"),
