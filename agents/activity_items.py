@@ -112,8 +112,8 @@ class Item:
 
 def subject_of(agent: str, trace_id: str) -> tuple[str, str]:
     """A trace of which nobody has said whom it is about has a key of its own: once a proposal says it, erasing that
-    subject destroys this key too. `agent` is its slug."""
-    return "trace", f"{agent}/{trace_id}"
+    subject destroys this key too. `agent` is its slug. No agent can name a subject without a type."""
+    return "", f"{agent}/{trace_id}"
 
 
 def item_of(sent: ActivityItem, *, now: datetime) -> Item:

@@ -6,7 +6,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 USER = "Where is my order A-1001? It should have been here on Monday."
@@ -67,7 +67,7 @@ def span(
         events=[Span.Event(name=event, attributes=pairs(told)) for event, told in events or []],
     )
     if failed:
-        made.status.code = 2
+        made.status.code = Status.STATUS_CODE_ERROR
     return made
 
 

@@ -39,7 +39,7 @@ def item(**changes: Any) -> dict[str, Any]:
     }
 
 
-def send(the: Desk, *items: dict[str, Any], expect: int = 200) -> Any:
+def send(the: Desk, *items: Any, expect: int = 200) -> Any:
     answer = Client().post(
         URL, json.dumps({"items": items}), content_type="application/json", headers=the.headers
     )
@@ -260,7 +260,7 @@ def test_what_comes_before_the_proposal_has_a_key_that_the_subject_leads_to(writ
     assert subject_keys() == {reference}
     the.propose(trace_id=written, subject=Subject("customer", "c-19"))
     assert redaction.traces(redaction.Subject("customer", "C-19")) == {
-        reference: ("trace", f"{the.agent.slug}/{TRACE}")
+        reference: subject_of(the.agent.slug, TRACE)
     }
 
 

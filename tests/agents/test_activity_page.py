@@ -37,9 +37,11 @@ def signed_in(user: User) -> Client:
 
 
 def page(
-    the: Desk, proposal: Proposal, by: User | None = None, tail: str = "activity/", **headers: str
+    the: Desk, proposal: Proposal, by: User | None = None, tail: str = "activity/", htmx: bool = False
 ) -> str:
-    answer = signed_in(by or the.reviewer).get(f"/proposals/{proposal.pk}/{tail}", headers=headers)
+    answer = signed_in(by or the.reviewer).get(
+        f"/proposals/{proposal.pk}/{tail}", headers={"HX-Request": "true"} if htmx else {}
+    )
     assert answer.status_code == 200, answer.status_code
     return answer.content.decode()
 
@@ -204,7 +206,7 @@ def test_the_part_for_htmx_is_that_of_the_page() -> None:
     send(the, item())
     proposal = the.propose(trace_id="t-1")
     plain = section(page(the, proposal))
-    part = section(page(the, proposal, **{"HX-Request": "true"}))
+    part = section(page(the, proposal, htmx=True))
     said = '<p class="visually-hidden" data-announce>1 step of the agent shown</p>'
     assert part.replace(' tabindex="-1" autofocus', "").replace(said, "") == plain
 
