@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.exceptions import Invalid, NotAllowed
+from agents.activity_items import subject_of
 from approvals import redaction
 from approvals.exceptions import StillUndecided, UnderHold
 from approvals.models import Comment, Outcome, Proposal, Revision, Verdict, Vote
@@ -242,12 +243,12 @@ def test_what_comes_afterwards_is_kept_under_another_key(desk: Desk) -> None:
 
 def test_what_led_to_his_proposals_goes_with_them(desk: Desk) -> None:
     now = timezone.now()
-    named = ("trace", f"{desk.agent.slug}/trace-1")
+    named = subject_of(desk.agent.slug, "trace-1")
     with transaction.atomic():
         mine, other = content.keep(
             [
                 content.New(ContentKind.PROMPT, named, SECRET.encode()),
-                content.New(ContentKind.PROMPT, ("trace", f"{desk.agent.slug}/trace-2"), b"another"),
+                content.New(ContentKind.PROMPT, subject_of(desk.agent.slug, "trace-2"), b"another"),
             ],
             at=now,
         )
