@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from audit import exporting, log_reader, proofs
 from audit.models import AuditEvent
 from audit.proofs import Proof, Seal
@@ -67,7 +69,7 @@ def zipped(evidence: list[Evidence], log: log_reader.OpenLog | None, page: str, 
 
 def line(event: AuditEvent, leaf: int | None) -> str:
     """One line of JSON lines, as `manage.py audit_export` writes it."""
-    return json.dumps(exporting.line(event, leaf), ensure_ascii=False, separators=(",", ":")) + "\n"
+    return msgspec.json.encode(exporting.line(event, leaf)).decode() + "\n"
 
 
 def _proofs(evidence: list[Evidence], log: log_reader.OpenLog | None) -> dict[str, object]:

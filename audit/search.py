@@ -125,7 +125,7 @@ def count(wanted: Wanted, below: int) -> int:
         return int(cursor.fetchone()[0])
 
 
-def selection(wanted: Wanted, below: int, *, at_once: int = 1000) -> Iterator[list[AuditEvent]]:
+def selection(wanted: Wanted, below: int, *, at_once: int = 2000) -> Iterator[list[AuditEvent]]:
     """All of them, oldest first, a few at a time. Each part is a query of its own, so that a slow reader holds neither
     a transaction nor a snapshot, and memory stays at one part."""
     where, params = _selection(wanted, below)

@@ -7,12 +7,14 @@ their code points. So a cell is for reading; the exact bytes are in the JSON lin
 import csv
 import io
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import UTC
 from typing import Any, Protocol
 
 FORMULA = "=+-@\t\r\n＝＋－＠"
+_SELECTORS = re.compile("[\ufe00-\ufe0f]")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 COLUMNS = (
     *("event", "leaf", "recorded_at_utc", "kind", "actor_kind", "actor_id", "actor", "on_behalf_of"),
@@ -42,7 +44,8 @@ def cell(value: Any) -> str:
     """One value as a text that stays a text."""
     text = "" if value is None else value if isinstance(value, str) else _written(value)
     begins = text.lstrip(" \u00a0\u3000")[:1]
-    shown = "".join(_shown(sign) for sign in text)
+    is_plain = text.isprintable() and not _SELECTORS.search(text)  # nearly every cell, and fast to see
+    shown = text if is_plain else "".join(_shown(sign) for sign in text)
     return f"'{shown}" if begins and begins in FORMULA else shown
 
 

@@ -68,7 +68,7 @@ def _streamed(how: str, wanted: Wanted, below: int) -> StreamingHttpResponse:
 
 
 def _parts(how: str, wanted: Wanted, below: int) -> Iterator[bytes]:
-    """A thousand events at a time; memory stays at one part, however many there are."""
+    """Some thousand events at a time; memory stays at one part, however many there are."""
     if how == "csv":
         yield spreadsheet.header().encode()
     for events in search.selection(wanted, below):
