@@ -127,10 +127,9 @@ def _line(
         return _explain(result, wanted, sealed, expected, line, raw)
     end = len(raw) - _TAIL
     escaped, tail = raw[head.end() : end], raw[end:]
-    quotes = escaped.count(b'\\"')
-    if quotes != escaped.count(b"\\") or quotes != escaped.count(b'"'):
-        return _explain(result, wanted, sealed, expected, line, raw)
     data = escaped.replace(b'\\"', b'"')
+    if b"\\" in data or data.count(b'"') != len(escaped) - len(data):
+        return _explain(result, wanted, sealed, expected, line, raw)  # more than quotes is escaped
     event, transaction, time, kind = head.group(2, 3, 4, 5)
     salt = tail[10:74]
     try:
