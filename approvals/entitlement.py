@@ -74,11 +74,14 @@ def now(proposal: Proposal, *, at: datetime) -> Entitlement:
     return _weighed(_rights(proposal, at=at), proposal)
 
 
-def as_of(proposal: Proposal, *, revision: int, at: datetime) -> Entitlement:
+def as_of(proposal: Proposal, *, revision: int, at: datetime, voter: int = 0) -> Entitlement:
     """As of `at`, rebuilt: today's rights with every change that was recorded since taken back, the newest first.
+
+    `voter` is who voted at that moment: his vote is a moment older than its event and shuts him out of nothing.
 
     What was changed past the audit log (by hand in the database) cannot be taken back and stays as it is today."""
     rights = _rights(proposal, at=at, revision=revision)
+    rights.voters.discard(voter)
     _take_back(rights, proposal, at)
     return _weighed(rights, proposal)
 

@@ -4,7 +4,7 @@ Exact are the revision's bytes, the agent's words, the votes and the policy vers
 mandate are set back by the audit log: the first change after the moment says what stood before. Judgements, standing
 and rights are taken as they were known by then. What was changed past the log cannot be set back."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q
@@ -17,6 +17,9 @@ from approvals.models import Claim, PolicyVersion, Proposal, Queue, Revision
 from approvals.sheet_shape import FORMAT, Lease, Sheet, Shown, TierThen
 from audit import selectors as trail
 from audit.events import Kind
+
+_MOMENT = timedelta(seconds=5)
+"""A vote ends its lease some milliseconds before its event is written, by another clock."""
 
 
 def rebuilt(
@@ -52,9 +55,11 @@ def rebuilt(
         shown=_shown(viewer, found, revision, at, blind=blind),
         queue=sheets.queue_of(found) if queue and not blind else None,
         tier=None if blind else _tier(found, at),
-        votes=[] if blind else sheets.votes_on(found, number, before=at),
+        votes=[] if blind else sheets.votes_on(found, number, before=at, without=voter[0]),
         claim=None if blind else _lease(found, at),
-        entitled=entitlement.as_of(found, revision=number, at=at) if queue and not blind else None,
+        entitled=entitlement.as_of(found, revision=number, at=at, voter=voter[0])
+        if queue and not blind
+        else None,
     )
 
 
@@ -127,6 +132,7 @@ def _tier(proposal: Proposal, at: datetime) -> TierThen | None:
 
 
 def _lease(proposal: Proposal, at: datetime) -> Lease | None:
-    held = Claim.objects.filter(Q(ended_at=None) | Q(ended_at__gte=at), proposal=proposal, claimed_at__lte=at)
+    ended = Q(ended_at=None) | Q(ended_at__gte=at - _MOMENT)
+    held = Claim.objects.filter(ended, proposal=proposal, claimed_at__lte=at)
     claim = held.select_related("reviewer").order_by("-pk").first()
     return Lease(str(claim.reviewer), claim.ended_at) if claim else None

@@ -86,7 +86,7 @@ def accuracy_of(proposal: Proposal, *, before: datetime | None = None) -> tuple[
     too low. `before` is the moment up to which it was known, now if None."""
     key = Evidence.judgements().filter(agent_id=proposal.agent_id, action_type_id=proposal.action_type_id)
     if before is not None:
-        key = key.filter(judged_at__lt=before)
+        key = key.filter(judged_at__lt=before).exclude(proposal_id=proposal.pk)
     latest = key.filter(agent_version=proposal.agent_version).order_by("-id").values("pk")[:JUDGED]
     counts = (
         Evidence.objects.filter(pk__in=latest).values("loss").annotate(count=Count("pk")).order_by("loss")

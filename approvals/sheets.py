@@ -367,9 +367,12 @@ def with_standing(tier: TierThen, standing: dict[str, Any], folded_until: dateti
     return replace(tier, standing=standing, folded_until=folded_until)
 
 
-def votes_on(proposal: Proposal, number: int, *, before: datetime | None = None) -> list[Cast]:
-    """The votes on a revision, the first one first; `before` leaves out what came later."""
+def votes_on(
+    proposal: Proposal, number: int, *, before: datetime | None = None, without: int = 0
+) -> list[Cast]:
+    """The votes on a revision, the first one first, `without` those of one person; `before` leaves out later ones."""
     rows = Vote.objects.filter(proposal=proposal, revision__number=number).select_related("reviewer")
+    rows = rows.exclude(reviewer=without)
     if before is not None:
         rows = rows.filter(voted_at__lt=before)
     return [
