@@ -275,7 +275,7 @@ def test_a_planted_proposal_says_of_what_led_to_it_exactly_what_a_real_one_says(
         for tail in ("", "activity/"):
             both = [without_ids(section(page(the, one, by=reader, tail=tail)), one) for one in (probe, real)]
             assert both[0] == both[1]
-            assert "Probes are in use" in both[0]
+            assert "is shown once it has run" in both[0]
     row = Activity.objects.get()
     for one in (probe, real):
         assert signed_in(the.reviewer).get(f"/proposals/{one.pk}/activity/{row.pk}/").status_code == 404
