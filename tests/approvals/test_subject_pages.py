@@ -86,6 +86,8 @@ def test_an_erasure_over_http_and_the_pages_afterwards(desk: Desk, admin: Client
     for event in AuditEvent.objects.filter(object_id=str(found.pk)):
         page = admin.get(f"/audit/events/{event.pk}/")
         assert page.status_code == 200 and "Lindenweg" not in text(page)
+    then = admin.get(f"/proposals/{found.pk}/as-decided/")
+    assert then.status_code == 200 and "Lindenweg" not in text(then)
     history = text(signed_in(desk.reviewer).get("/history/"))
     assert "Erased on" in history and "Lindenweg" not in history
     assert str(found.pk) not in text(admin.get("/proposals/", {"q": "lindenweg", "state": "open"}))
