@@ -20,13 +20,12 @@ from accounts.services import absences
 from agents.autonomy import Tier
 from agents.services import action_types
 from agents.services.action_types import as_definition
-from approvals import sheets
 from approvals.models import Proposal, Verdict
 from approvals.requests import Subject, Turn
 from approvals.services import amend, set_up, settle
 from approvals.services.decide import Ballot
 from approvals.services.decide_several import Choice, decide_several
-from approvals.sheet_shape import Sheet, read
+from approvals.sheet_shape import Sheet, read, written
 from audit import chain, content
 from audit.models import AuditEvent, Content
 from tests.factories import ARGUMENTS, Desk, admin, desk, person, policy, reviewer
@@ -118,7 +117,7 @@ def test_the_sheet_is_sealed_with_the_vote_and_says_no_word_in_the_clear() -> No
     assert event.data["detail"]["sheet"] == content.named(row)
     assert chain.commitment(bytes(event.salt), event.content.encode()) == bytes(event.commitment)
     assert b"A-1001" not in bytes(row.ciphertext or b"") and "A-1001" not in event.content
-    assert row.subject != "" and SAID["summary"].encode() not in sheets.written(kept(event))
+    assert row.subject != "" and SAID["summary"].encode() not in written(kept(event))
 
 
 def test_facts_that_changed_between_page_and_vote_are_those_of_the_page() -> None:

@@ -14,8 +14,10 @@ from agents.autonomy import Tier
 from agents.services import action_types
 from agents.services.action_types import as_definition
 from approvals import blind, entitlement, rebuilding, reconstruct, selectors
+from approvals import requests as request
 from approvals.models import BlindReview, Proposal, Revision, Verdict
-from approvals.services import blind_review, set_up
+from approvals.redaction import Subject
+from approvals.services import blind_review, erase, set_up
 from approvals.sheet_shape import Sheet
 from audit.models import AuditEvent
 from tests.factories import Desk, admin, desk, person, policy, reviewer
@@ -144,3 +146,18 @@ def test_a_judgement_after_the_fact_shows_what_the_blind_page_showed() -> None:
     assert "judged it after the fact: right as it stood" in html
     assert "Who could decide it" not in html and "The record, as it stood" not in html
     assert "judged it after the fact" not in shown(the.reviewer, proposal)
+
+
+def test_an_erased_sheet_is_said_to_be_gone_and_what_is_left_is_rebuilt() -> None:
+    the = desk()
+    about = Subject("customer", "anna@example.org")
+    proposal = the.propose(
+        summary="For Anna Secretname.", subject=request.Subject(type=about.type, id=about.id)
+    )
+    the.decide(proposal, Verdict.REJECT)
+    event = AuditEvent.objects.filter(object_id=str(proposal.pk), kind="proposal.voted").latest("pk")
+    assert "Anna Secretname" in shown(auditor(), proposal)
+    erase.erase(subject=about, typed=about.id, reason="Asked on 3 March.", actor=admin())
+    html = shown(auditor(), proposal)
+    assert "The sheet was erased" in html and event.data["detail"]["sheet"]["commitment"] in html
+    assert "Rebuilt, not recorded." in html and "Anna Secretname" not in html and "42.50" not in html
