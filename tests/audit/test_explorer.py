@@ -401,7 +401,8 @@ def test_state_page_tells_what_is_wrong_and_what_to_do(log_dir: Path) -> None:
     made = seal(log_dir)
     with as_owner() as owner:
         owner.execute(
-            "INSERT INTO audit_sealerstate (id, size, problem, since, beat_at) VALUES (1, %s, '', now(), now())",
+            "INSERT INTO audit_sealerstate (id, size, problem, since, beat_at)"
+            " VALUES (1, %s, '', now(), now() + interval '1 h')",
             [made.size],
         )
     response = client.get("/audit/log/")

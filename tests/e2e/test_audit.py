@@ -37,9 +37,11 @@ def auditor() -> User:
 
 
 def reported(problem: str = "") -> None:
+    """A sealer that is alive for as long as this test takes."""
     with as_owner() as owner:
         owner.execute(
-            "INSERT INTO audit_sealerstate (id, size, problem, since, beat_at) VALUES (1, 9, %s, now(), now())",
+            "INSERT INTO audit_sealerstate (id, size, problem, since, beat_at)"
+            " VALUES (1, 9, %s, now(), now() + interval '1 h')",
             [problem],
         )
 
@@ -95,6 +97,7 @@ def test_an_auditor_finds_proves_and_takes_an_approval(
     page.goto("/audit/?kind=log.exported")
     expect(page.locator(".trail .line")).to_have_count(2)
     expect(page.locator(".trail .line").first).to_contain_text("exported from the audit log")
+    seal(log_dir)
     page.goto("/audit/log/")
     arrived(page, "State of the log")
     expect(page.get_by_text("Nothing is wrong as far as this page can see")).to_be_visible()
