@@ -25,9 +25,6 @@ from audit.events import Actor, Kind, Source, Target
 
 log = structlog.get_logger(__name__)
 WINDOW = 600
-NO_TOKEN = 10
-"""A request without a token, or with one whose checksum is wrong, opens nothing and is answered without a look at the
-database (A36); from so many of one address on they are told of."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 ANONYMOUS = Actor("system", "anonymous", "anonymous")
 _here: Counter[tuple[str, int]] = Counter()
@@ -87,8 +84,10 @@ def _agent_behind(authorization: str) -> Actor | None:
 
 
 def _without_token(source: Source) -> int | None:
+    """A request without a token, or with one whose checksum is wrong, opens nothing and is answered without a look at
+    the database (A36): only from as many on as would each be an event otherwise are they told of."""
     count = _next(f"refused:no_token:{network(source.address)}")
-    return count if count >= NO_TOKEN and is_round(count) else None
+    return count if count >= settings.REFUSALS_EACH and is_round(count) else None
 
 
 def _count(actor: Actor | None, source: Source, code: str) -> int | None:

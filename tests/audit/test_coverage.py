@@ -413,7 +413,8 @@ def test_a_flood_leaves_few_events_that_tell_how_large_it_was(settings: Any, no_
     assert numbers == [1, 2, 3, 5, 10, 20, 50]
 
 
-def test_what_cannot_be_a_token_is_told_of_only_when_it_keeps_coming(no_limits: None) -> None:
+def test_what_cannot_be_a_token_is_told_of_only_when_it_keeps_coming(settings: Any, no_limits: None) -> None:
+    settings.REFUSALS_EACH = 10
     for _ in range(25):
         assert Client().get("/api/v1/me").status_code == 401
     assert [one.data["detail"]["number"] for one in refused()] == [10, 20]
