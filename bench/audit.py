@@ -159,7 +159,14 @@ def _million(var: Path) -> None:
     subprocess.run([sys.executable, "manage.py", "audit_export", str(directory)], cwd=stage.ROOT, check=True)
     print(f"exported in {time.perf_counter() - begun:.0f} s")
     begun = time.perf_counter()
-    command = [sys.executable, "manage.py", "audit_verify", str(directory), "--key", str(settings.LOG_DIR / "key")]
+    command = [
+        sys.executable,
+        "manage.py",
+        "audit_verify",
+        str(directory),
+        "--key",
+        str(settings.LOG_DIR / "key"),
+    ]
     result = subprocess.run(command, cwd=stage.ROOT, capture_output=True, text=True)
     took = time.perf_counter() - begun
     print(result.stdout.strip().splitlines()[-1] if result.stdout.strip() else result.stderr)

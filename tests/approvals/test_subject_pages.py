@@ -79,7 +79,11 @@ def test_an_erasure_over_http_and_the_pages_afterwards(desk: Desk, admin: Client
     done = admin.post(SUBJECTS + "erase/", WHO | {"typed": ANNA.id, "reason": "Asked"}, follow=True)
 
     assert done.redirect_chain == [(SUBJECTS, 302)] and "Erased. The key is destroyed." in text(done)
-    for address in (f"/proposals/{found.pk}/", f"/proposals/{found.pk}/print/", f"/agents/{desk.agent.slug}/"):
+    for address in (
+        f"/proposals/{found.pk}/",
+        f"/proposals/{found.pk}/print/",
+        f"/agents/{desk.agent.slug}/",
+    ):
         page = admin.get(address)
         assert page.status_code == 200
         assert "Erased on" in text(page) and "Lindenweg" not in text(page) and ANNA.id not in text(page)
