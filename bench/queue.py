@@ -182,8 +182,9 @@ def _rare_word() -> str:
 
 def _decisions(person: object) -> Iterator[None]:
     """Approve one pending proposal after the other, as its page does."""
+    from approvals.ballots import Ballot
     from approvals.models import Proposal, Verdict
-    from approvals.services.decide import Ballot, decide
+    from approvals.services.decide import decide
 
     for place in itertools.count():
         waiting = Proposal.objects.filter(state="pending", claimed_by=None, agent__gt=0)

@@ -20,10 +20,11 @@ from agents.services import action_types, credentials, mandates, register
 from agents.services.action_types import Definition
 from agents.services.mandates import Terms
 from agents.tokens import digest as token_digest
+from approvals.ballots import Ballot
 from approvals.models import Proposal, Queue, Verdict
 from approvals.requests import ProposeRequest
 from approvals.services import set_up
-from approvals.services.decide import Ballot, Decided, decide
+from approvals.services.decide import Decided, decide
 from approvals.services.set_up import QueueDefinition
 from approvals.services.submit import submit
 

@@ -13,8 +13,8 @@ from django.http import QueryDict
 
 from accounts.models import User
 from approvals.alike_rows import Row
+from approvals.ballots import Ballot
 from approvals.models import Queue, Verdict
-from approvals.services.decide import Ballot
 from approvals.services.decide_several import Choice
 
 _SALT = "countersign.alike"

@@ -9,8 +9,8 @@ from django.core import signing
 
 from accounts.models import User
 from approvals import pace
+from approvals.ballots import Ballot
 from approvals.models import Proposal, Verdict
-from approvals.services.decide import Ballot
 
 _OPENED = "countersign.opened"
 _REMEMBERED = timedelta(days=1)

@@ -12,16 +12,14 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.exceptions import Invalid
 from accounts.models import User
-from agents import evidence, stops, strict_json
+from agents import evidence
 from agents.autonomy import Tier
 from agents.evidence import LOSS_APPROVED, LOSS_WRONG
-from agents.exceptions import AgentNotLive, ArgumentsInvalid
-from agents.models import AgentState, Mandate
+from agents.models import Mandate
 from approvals import (
+    ballots,
     blind,
-    canonical,
     differences,
     grants,
     judging,
@@ -35,12 +33,9 @@ from approvals import (
     sheets,
     transitions,
 )
+from approvals.ballots import Ballot
 from approvals.exceptions import (
-    AlreadyClaimed,
     NotSeen,
-    PolicyRefused,
-    ProposalChanged,
-    Stopped,
     TooFast,
     WrongState,
 )
@@ -52,9 +47,6 @@ from approvals.states import State
 from audit import recording
 from audit.events import Kind, Target
 
-MAX_REASON = 60
-MAX_COMMENT = 20_000
-
 _FINAL_STATE = {
     Verdict.APPROVE: State.APPROVED,
     Verdict.EDIT: State.APPROVED,
@@ -62,26 +54,6 @@ _FINAL_STATE = {
     Verdict.RETURN: State.RETURNED,
     Verdict.VETO: State.REJECTED,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ballot:
-    """What the reviewer saw and says. `revision` and `version` are those of the page he looked at.
-
-    `arguments` go with an edit, `reason` (a code of the queue's list) with reject and veto, `comment` with all.
-    `opened_at` is when the page was made, which a queue's pacing asks for; `seen` that all of it was in view; `page`
-    which one it was. `opened` is that moment where pacing reckons with another (decide_several)."""
-
-    verdict: Verdict
-    revision: int
-    version: int
-    reason: str = ""
-    comment: str = ""
-    arguments: dict[str, Any] | None = None
-    opened_at: datetime | None = None
-    seen: bool = False
-    page: str = "proposal"
-    opened: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +103,7 @@ def _decide(
         return repeated
     log_guard.check()
     now = timezone.now()
-    check(proposal, reviewer, ballot, at=now)
+    ballots.check(proposal, reviewer, ballot, at=now)
     if ballot.verdict == Verdict.APPROVE and pace.must_be_seen(proposal) and not ballot.seen:
         raise NotSeen(
             "Nothing was decided. This action cannot be taken back or is critical: look at all of it first.",
@@ -154,13 +126,13 @@ def _keep_sheet(
     mandate: Mandate | None,
     now: datetime,
 ) -> dict[str, Any]:
-    """What the page showed, with what only this lock makes certain. It is of the ballot's version, and `check` has let
+    """What the page showed, with what only this lock makes certain. It is of the ballot's version; `ballots.check` let
     no other pass; what could not be read before the lock, because the version was made just then, is read now."""
     shown = shown or sheets.shown_to(reviewer, proposal.pk, version=proposal.version)
     assert shown is not None
     changes: list[Change] = []
     if ballot.verdict == Verdict.EDIT:
-        made = Revision(canonical=_canonical(ballot.arguments))
+        made = Revision(canonical=ballots.canonical_of(ballot.arguments))
         changes = differences.between(proposal, proposal.current_revision, made)
     return sheets.keep(
         shown,
@@ -173,15 +145,6 @@ def _keep_sheet(
         mandate=mandate,
         changes=changes,
     )
-
-
-def check(proposal: Proposal, reviewer: User, ballot: Ballot, *, at: datetime) -> None:
-    """Everything that must be true for this vote on a locked proposal, when it is given and when it settles."""
-    _check_state(proposal, reviewer, ballot, at)
-    permissions.check_has_not_voted(reviewer, proposal)
-    _check_reason(proposal, ballot)
-    if ballot.verdict == Verdict.EDIT:
-        _check_edit(proposal, ballot)
 
 
 def cast(
@@ -216,7 +179,7 @@ def _hold(
         version=ballot.version,
         reason=ballot.reason,
         comment=ballot.comment,
-        arguments=None if ballot.arguments is None else _canonical(ballot.arguments),
+        arguments=None if ballot.arguments is None else ballots.canonical_of(ballot.arguments),
         held_at=now,
         settles_at=until,
     )
@@ -235,7 +198,11 @@ def _hold(
 def _is_own_edit(proposal: Proposal, reviewer: User, ballot: Ballot) -> bool:
     """The same edit once more. It may have moved the proposal to where its editor has no right, so ask this first."""
     made = proposal.revisions.filter(number=ballot.revision + 1, editor=reviewer).first()
-    return reviewer.is_active and made is not None and bytes(made.canonical) == _canonical(ballot.arguments)
+    return (
+        reviewer.is_active
+        and made is not None
+        and bytes(made.canonical) == ballots.canonical_of(ballot.arguments)
+    )
 
 
 def _repeat(proposal: Proposal, reviewer: User, ballot: Ballot) -> Decided | None:
@@ -253,57 +220,6 @@ def _repeat(proposal: Proposal, reviewer: User, ballot: Ballot) -> Decided | Non
         return Decided(proposal, final=False, repeated=True, held_until=held.settles_at)
     who = "You have" if held.reviewer_id == reviewer.pk else f"{held.reviewer} has"
     raise WrongState(f"Your decision was not recorded: {who} just decided it. Undo that first.")
-
-
-def _check_state(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> None:
-    expected = State.SCHEDULED if ballot.verdict == Verdict.VETO else State.PENDING
-    if proposal.state != expected:
-        label = State(proposal.state).label.lower()
-        raise WrongState(
-            f"Your decision was not recorded: the proposal is {label} by now.", current=proposal.state
-        )
-    if ballot.revision != proposal.revision or ballot.version != proposal.version:
-        raise ProposalChanged(
-            "Your decision was not recorded: the proposal has changed since the page was opened. Read it again.",
-            current={"revision": proposal.revision, "version": proposal.version, "digest": proposal.digest},
-        )
-    if ballot.verdict == Verdict.VETO:
-        return
-    if proposal.expires_at is not None and proposal.expires_at <= now:
-        raise WrongState("Your decision was not recorded: the time to decide has run out.", current="expired")
-    if proposal.is_claimed and proposal.claimed_by_id != reviewer.pk:
-        raise AlreadyClaimed(f"Your decision was not recorded: {proposal.claimed_by} is on it.")
-    if ballot.verdict in (Verdict.APPROVE, Verdict.EDIT) and proposal.agent.state != AgentState.LIVE:
-        raise AgentNotLive(f"The agent is {proposal.agent.state}; approving would lead to nothing.")
-    if ballot.verdict in pace.APPROVING:
-        _check_not_stopped(proposal)
-
-
-def _check_not_stopped(proposal: Proposal) -> None:
-    stop = stops.over(agent_id=proposal.agent_id, action_type_id=proposal.action_type_id)
-    if stop is not None:
-        raise Stopped(
-            f"Your decision was not recorded. {stops.words(stop)} Approving would lead to nothing; rejecting stays "
-            "possible."
-        )
-
-
-def _check_reason(proposal: Proposal, ballot: Ballot) -> None:
-    assert proposal.queue is not None
-    codes = [code for code, _ in proposal.queue.reasons]
-    required = ballot.verdict in (Verdict.REJECT, Verdict.VETO)
-    if codes and (required or ballot.reason) and ballot.reason not in codes:
-        raise Invalid(
-            "Choose a reason.", errors=[{"field": "reason", "message": "must be one of " + ", ".join(codes)}]
-        )
-    for name, text, most in (("reason", ballot.reason, MAX_REASON), ("comment", ballot.comment, MAX_COMMENT)):
-        if len(text) > most or "\x00" in text:
-            raise Invalid(
-                "Write it shorter.",
-                errors=[{"field": name, "message": f"must have at most {most} characters, and no NUL"}],
-            )
-    if ballot.verdict == Verdict.RETURN and not ballot.comment.strip():
-        raise Invalid("Ask your question.", errors=[{"field": "comment", "message": "must not be empty"}])
 
 
 def _vote(
@@ -340,18 +256,6 @@ def _is_met(proposal: Proposal, revision: Revision) -> bool:
     return quorum.is_met(_teams_of_approvals(revision), proposal.quorum, proposal.required)
 
 
-def _check_edit(proposal: Proposal, ballot: Ballot) -> None:
-    if _canonical(ballot.arguments) == bytes(proposal.current_revision.canonical):
-        raise Invalid(
-            "Nothing was changed; approve it as it is.",
-            errors=[{"field": "arguments", "message": "are the same as before"}],
-        )
-    revising.check_arguments(proposal, ballot.arguments or {})
-    route = revising.route_again(proposal, ballot.arguments or {}, timezone.now())
-    if route.state == State.DENIED:
-        raise PolicyRefused(route.reasons[-1].detail, rule=route.reasons[-1].rule)
-
-
 def _edit(
     proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime, sheet: dict[str, Any] | None
 ) -> Decided:
@@ -362,7 +266,7 @@ def _edit(
     before = proposal.current_revision
     route = revising.route_again(proposal, ballot.arguments or {}, now)
     revision = revising.add_revision(
-        proposal, _canonical(ballot.arguments), editor=reviewer, reply=ballot.comment, at=now
+        proposal, ballots.canonical_of(ballot.arguments), editor=reviewer, reply=ballot.comment, at=now
     )
     moved = revising.apply_route(proposal, route, at=now)
     counts = not moved or permissions.can_decide(reviewer, proposal)
@@ -396,19 +300,6 @@ def _hand_on(proposal: Proposal, revision: Revision, *, at: datetime, by: str) -
     proposal.assigned_to = None
     if proposal.required:
         proposal.roles = quorum.wanted(_teams_of_approvals(revision), proposal.required)
-
-
-def _canonical(arguments: dict[str, Any] | None) -> bytes:
-    """The bytes of edited arguments, under the same strict rules as an agent's: a form or a script made them."""
-    try:
-        content = canonical.arguments_bytes(arguments or {})
-        strict_json.loads(content)
-    except ValueError as error:
-        raise ArgumentsInvalid(
-            "The new arguments cannot be written as JSON.",
-            errors=[{"field": "/arguments", "message": str(error)}],
-        ) from error
-    return content
 
 
 def _finish(

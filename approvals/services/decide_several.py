@@ -10,12 +10,13 @@ from django.db import transaction
 from accounts.exceptions import DomainError, Invalid, NotAllowed, NotFound
 from accounts.models import User
 from approvals import pace, pacing, record, several
+from approvals.ballots import Ballot
 from approvals.exceptions import NotTogether
 from approvals.models import HeldBallot, Proposal, Revision, Verdict
 from approvals.reading.comparison import Earlier
 from approvals.record import Judged
 from approvals.services import decide
-from approvals.services.decide import Ballot, Decided
+from approvals.services.decide import Decided
 from approvals.states import State
 from audit import recording
 from audit.events import Kind, Target

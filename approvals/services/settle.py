@@ -14,12 +14,13 @@ from django.utils import timezone
 
 from accounts.exceptions import DomainError
 from accounts.models import User
-from approvals import judging, news, notifications, permissions, transitions
+from approvals import ballots, judging, news, notifications, permissions, transitions
+from approvals.ballots import Ballot
 from approvals.exceptions import WrongState
 from approvals.models import HeldBallot, Proposal, Verdict
 from approvals.notifications import Topic
 from approvals.services import decide
-from approvals.services.decide import Ballot, Decided
+from approvals.services.decide import Decided
 from audit import recording
 from audit import selectors as trail
 from audit.events import Kind, Target, system
@@ -85,7 +86,7 @@ def _count(proposal: Proposal, held: HeldBallot) -> Decided:
         comment=held.comment,
         arguments=None if held.arguments is None else msgspec.json.decode(bytes(held.arguments)),
     )
-    decide.check(proposal, held.reviewer, ballot, at=held.held_at)
+    ballots.check(proposal, held.reviewer, ballot, at=held.held_at)
     return decide.cast(proposal, held.reviewer, ballot, at=timezone.now(), sheet=_sheet_of(held))
 
 

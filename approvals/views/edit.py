@@ -15,13 +15,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.http import person
 from accounts.models import User
 from approvals import edit_preview, selectors, showing
+from approvals.ballots import Ballot
 from approvals.edit_preview import Preview
 from approvals.editing import rows as edit_rows
 from approvals.editing.form import EditForm
 from approvals.forms.decide import opened, opened_at
 from approvals.models import Proposal, Revision, Verdict
 from approvals.reading.sheet import Money
-from approvals.services.decide import Ballot, decide
+from approvals.services.decide import decide
 from approvals.views import onwards, page
 from approvals.views.telling import tell
 

@@ -13,6 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from approvals import overview, record, selectors
+from approvals.ballots import Ballot
 from approvals.models import (
     Probe,
     Proposal,
@@ -20,7 +21,6 @@ from approvals.models import (
 )
 from approvals.requests import Subject
 from approvals.services import decide_several
-from approvals.services.decide import Ballot
 from tests import factories
 from tests.approvals.test_probes import (
     WRONG,

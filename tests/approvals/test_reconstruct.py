@@ -20,10 +20,10 @@ from accounts.services import absences
 from agents.autonomy import Tier
 from agents.services import action_types
 from agents.services.action_types import as_definition
+from approvals.ballots import Ballot
 from approvals.models import Proposal, Verdict
 from approvals.requests import Subject, Turn
 from approvals.services import amend, set_up, settle
-from approvals.services.decide import Ballot
 from approvals.services.decide_several import Choice, decide_several
 from approvals.sheet_shape import Sheet, read, written
 from audit import chain, content

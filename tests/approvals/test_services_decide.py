@@ -12,6 +12,7 @@ from agents.exceptions import AgentNotLive, ArgumentsInvalid
 from agents.models import Evidence
 from agents.services import credentials, mandates, register
 from agents.services.mandates import Terms
+from approvals.ballots import MAX_COMMENT, Ballot
 from approvals.exceptions import (
     AlreadyClaimed,
     GrantRefused,
@@ -22,7 +23,7 @@ from approvals.exceptions import (
 )
 from approvals.models import Claim, Decision, Grant, Proposal, Verdict, Vote
 from approvals.services import amend, claim, expire, redeem, set_up, suspend
-from approvals.services.decide import MAX_COMMENT, Ballot, decide
+from approvals.services.decide import decide
 from approvals.states import State
 from audit.models import AuditEvent
 from tests.factories import ARGUMENTS, Desk, admin, desk, person, policy, queue, reviewer

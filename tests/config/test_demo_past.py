@@ -13,9 +13,10 @@ from django.utils import timezone
 from accounts.models import User
 from agents.models import Evidence
 from approvals import canonical, permissions, states
+from approvals.ballots import Ballot
 from approvals.models import Claim, Decision, Grant, Outcome, Proposal, Verdict, Vote
 from approvals.services.claim import claim
-from approvals.services.decide import Ballot, decide
+from approvals.services.decide import decide
 from approvals.states import State
 from audit import chain
 from audit.models import AuditEvent

@@ -15,9 +15,10 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
+from approvals.ballots import Ballot
 from approvals.models import Proposal, Verdict
 from approvals.services import settle
-from approvals.services.decide import Ballot, decide
+from approvals.services.decide import decide
 from config.demo import people, setup
 from tests.live import serving
 

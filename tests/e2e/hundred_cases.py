@@ -12,10 +12,11 @@ from django.utils import timezone
 from accounts.models import User
 from agents.models import Agent
 from agents.tokens import digest
+from approvals.ballots import Ballot
 from approvals.models import Proposal, Verdict
 from approvals.requests import ProposeRequest
 from approvals.services import amend, set_up, settle
-from approvals.services.decide import Ballot, decide
+from approvals.services.decide import decide
 from approvals.services.submit import submit
 from config.demo import company, setup
 from config.demo.cases import Case, tell

@@ -12,9 +12,10 @@ from django.utils import timezone
 from accounts.exceptions import Conflict, DomainError
 from agents.autonomy import Tier
 from agents.models import Evidence
+from approvals.ballots import Ballot
 from approvals.models import Decision, Grant, Outcome, Proposal, Verdict, Vote
 from approvals.services import claim, expire, redeem, suspend
-from approvals.services.decide import Ballot, Decided, decide
+from approvals.services.decide import Decided, decide
 from tests.factories import ARGUMENTS, Desk, admin, desk, policy, reviewer
 from tests.invariants.calls import AgentCalls, history, together
 
