@@ -101,9 +101,13 @@ def kinds(days: Days, *, now: datetime) -> list[KindRow]:
         .annotate(count=Count("pk"))
         .values_list("kind", "count")
     )
+    held = redaction.held()
     return [
         KindRow(
-            kind, there.get(kind.value, 0), many, None if many is None else ending.due(kind, many, now=now)
+            kind,
+            there.get(kind.value, 0),
+            many,
+            None if many is None else ending.due(kind, many, now=now, held=held),
         )
         for kind, many in days.items()
     ]

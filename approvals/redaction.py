@@ -30,7 +30,7 @@ from approvals.models import (
 )
 from approvals.states import State
 from approvals.traces import key as trace_key
-from audit import keys
+from audit import ending, keys
 from audit.events import Kind, Target, system
 from audit.recording import record
 
@@ -98,6 +98,28 @@ def traces(subject: Subject) -> dict[str, tuple[str, str]]:
     named = proposals_of(subject).exclude(trace_id="").values_list("agent__slug", "trace_id").distinct()
     found = [subject_of(slug, trace_key(trace_id)) for slug, trace_id in named]
     return {keys.reference(one): one for one in found}
+
+
+def held() -> list[str]:
+    """References that standing holds keep: of each subject, and of the traces that led to his proposals.
+
+    Everybody's where a hold's label, which may have been cut short, no longer leads to its subject."""
+    found: list[str] = []
+    for hold in ending.standing_holds():
+        found.append(hold.subject)
+        if hold.subject != ending.EVERYBODY:
+            subject = _labelled(hold.label, hold.subject)
+            found += [ending.EVERYBODY] if subject is None else traces(subject)
+    return found
+
+
+def _labelled(label: str, reference: str) -> Subject | None:
+    words = label.split(" ")
+    for at in range(1, len(words)):
+        subject = Subject(" ".join(words[:at]), " ".join(words[at:]))
+        if subject.reference == reference:
+            return subject
+    return None
 
 
 def redact(subject: Subject, *, before: datetime, limit: int) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 A row of content is never deleted: its ciphertext goes, and what was sealed of it stays (I6, I7)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -141,12 +141,11 @@ class Due:
     oldest: datetime | None
 
 
-def due(kind: ContentKind, days: int, *, now: datetime) -> Due:
-    """A look ahead: what would go if this kind were kept so long."""
+def due(kind: ContentKind, days: int, *, now: datetime, held: Collection[str]) -> Due:
+    """A look ahead: what would go if this kind were kept so long. `held` are the references that holds keep."""
     old = Content.objects.filter(
         kind=kind, created_at__lt=now - timedelta(days=days), ciphertext__isnull=False
     )
-    held = list(standing_holds().values_list("subject", flat=True))
     if EVERYBODY in held:
         return Due(0, 0, old.count(), None)
     free = old.exclude(subject__in=held)
@@ -154,15 +153,14 @@ def due(kind: ContentKind, days: int, *, now: datetime) -> Due:
     return Due(**found, held=old.filter(subject__in=held).count() if held else 0)
 
 
-def drop_old(kind: ContentKind, days: int, *, now: datetime, limit: int) -> int:
-    """Take the ciphertexts of this kind that are older, unless they are held; how many went."""
-    held = list(standing_holds().values_list("subject", flat=True))
+def drop_old(kind: ContentKind, days: int, *, now: datetime, limit: int, held: Collection[str]) -> int:
+    """Take the ciphertexts of this kind that are older, unless their reference is `held`; how many went."""
     if EVERYBODY in held:
         return 0
     values: dict[str, Any] = {
         "kind": kind.value,
         "before": now - timedelta(days=days),
-        "held": held,
+        "held": list(held),
         "at": now,
         "why": "retention",
         "limit": limit,

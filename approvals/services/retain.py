@@ -9,6 +9,7 @@ from django.db import transaction
 from accounts.exceptions import Invalid
 from accounts.models import User
 from agents import permissions
+from approvals import redaction
 from audit import ending, recording
 from audit.events import Kind, Target, system
 from audit.models import ContentKind
@@ -72,7 +73,7 @@ def _batch(kind: ContentKind, now: datetime) -> int:
         days = ending.retention()[kind]
         if days is None:
             return 0
-        taken = ending.drop_old(kind, days, now=now, limit=BATCH)
+        taken = ending.drop_old(kind, days, now=now, limit=BATCH, held=redaction.held())
         if taken:
             recording.record(
                 actor=system("retention"),

@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
+from agents.activity_items import subject_of
 from agents.autonomy import Tier
 from approvals.models import Comment, Proposal, Verdict
 from approvals.redaction import Subject
@@ -190,6 +191,21 @@ def test_a_hold_outlasts_the_retention(over: Subject | None) -> None:
     hold.lift(hold_id=placed.pk, reason="Settled", actor=factories.admin())
     retain.expire(now=timezone.now())
     assert isinstance(said(held), Gone) and isinstance(said(free), Gone)
+
+
+def test_a_hold_keeps_what_led_to_a_proposal_too(desk: Desk) -> None:
+    """Activity comes under the key of its trace, which names nobody."""
+    proposed(desk, trace_id="trace-1")
+    led, other = (
+        kept(about=Subject(*subject_of(desk.agent.slug, trace)), days=11) for trace in ("trace-1", "trace-2")
+    )
+    retain.save(days={ContentKind.PROMPT: 10}, actor=factories.admin())
+    hold.place(subject=ANNA, reason="Lawsuit", actor=factories.admin())
+
+    retain.expire(now=timezone.now())
+
+    assert said(led) == b"Dear Anna"
+    assert isinstance(said(other), Gone)
 
 
 def test_what_was_stored_in_plain_is_read_and_moved_in_batches(
