@@ -63,7 +63,10 @@ def pages(the: Desk) -> dict[str, str]:
         f"/teams/{team.pk}/": "Members",
         "/preferences/": "Light or dark",
         "/audit/": "Audit log",
-        f"/audit/events/{event.pk}/": "What it commits to",
+        f"/audit/events/{event.pk}/": "What was recorded",
+        "/audit/log/": "State of the log",
+        "/audit/subjects/": "Data subjects",
+        "/audit/retention/": "How long content is kept",
     }
 
 
@@ -89,6 +92,9 @@ ADMINS_ONLY = (
     "/people/invite/",
     "/teams/",
     "/audit/",
+    "/audit/log/",
+    "/audit/subjects/",
+    "/audit/retention/",
 )
 
 
@@ -157,7 +163,8 @@ def test_every_address_of_these_apps_is_known_to_this_file() -> None:
     assert names == {
         "agent_register", "agent_edit", "manager_add", "manager_remove", "credential_issue",
         "credential_rotate", "credential_revoke", "mandate_add", "mandate_edit", "action_types",
-        "action_type_add", "action_type", "action_type_edit", "explorer", "event", "people", "person_invite",
+        "action_type_add", "action_type", "action_type_edit", "explorer", "event", "log", "export", "proof", "people",
+        "person_invite",
         "person_issue_link", "person_reactivate", "preferences", "password_set", "teams", "team",
         "team_add", "team_remove", "absence", "absence_list", "absence_end", "agent_budget", "version_list",
         "version_declare", "version_equivalence", "version_answer",

@@ -14,6 +14,7 @@ from approvals.models import Claim, Comment, HeldBallot, Notification, Proposal,
 from approvals.services import claim, set_up
 from approvals.services.attend import attend
 from approvals.services.escalate import escalate
+from audit import content
 from audit.models import AuditEvent
 from tests.factories import Desk, admin, desk, person, policy, queue, reviewer
 
@@ -49,7 +50,8 @@ def test_it_waits_in_the_next_queue_with_the_note_and_its_people_are_told() -> N
     ]
     event = AuditEvent.objects.get(kind="proposal.escalated")
     assert (event.actor_id, event.object_version) == (str(the.reviewer.pk), 2)
-    assert event.data["detail"] == {"note": "Beyond me."}
+    content.reveal([event])
+    assert event.told["detail"] == {"note": "Beyond me."}
 
 
 def test_a_double_click_is_one_step_even_for_who_reviews_both_queues() -> None:
