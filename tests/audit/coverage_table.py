@@ -181,7 +181,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "seal": (K.LOG_RESTORED,),
     "backtest": nothing("it reads a file and prints"),
     "encrypt_contexts": (K.CONTENT_ENCRYPTED,),
-    "audit_export": nothing("it reads as the auditor's role, which can write nothing; the shell is the door"),
+    "audit_export": (K.LOG_EXPORTED,),
     "audit_verify": nothing("it reads files"),
     "audit_verifier": nothing("it writes one file outside"),
     "audit_witness": nothing("it runs on a customer's machine; its cosignature is log.cosigned"),

@@ -1,10 +1,12 @@
 """A log's files over the events of this test, made without waiting for anybody's transaction."""
 
+import time
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db.models import Max
 
-from audit import proofs
+from audit import proofs, search
 from audit.models import AuditEvent, AuditLeaf
 from audit.tlog import folder, merkle, notes
 from tests.database import as_owner
@@ -37,3 +39,13 @@ def seal(path: Path, *, upto: int | None = None) -> notes.Checkpoint:
     with kept.open("a") as file:
         file.write(note)
     return made
+
+
+def settled() -> None:
+    """Return once an export would hold everything that was written so far.
+
+    Tests that run beside this one share the server, and a transaction of theirs holds the horizon back meanwhile."""
+    written = AuditEvent.objects.aggregate(latest=Max("transaction"))["latest"] or 0
+    deadline = time.monotonic() + 100
+    while search.horizon() <= written and time.monotonic() < deadline:
+        time.sleep(0.05)

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import subprocess
-import time
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-from django.db.models import Max
 from django.test import Client
 from guardian.shortcuts import assign_perm
 
@@ -24,7 +22,7 @@ from audit import search, spreadsheet
 from audit.models import AuditEvent
 from audit.search import Wanted
 from audit.tlog import merkle, notes
-from tests.audit.sealed import SIGNER, seal
+from tests.audit.sealed import SIGNER, seal, settled
 from tests.factories import admin, desk, person
 from tests.live import serving
 
@@ -37,21 +35,6 @@ def log_dir(settings: Any, tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
-@pytest.fixture(autouse=True)
-def _others_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests that run beside these share the server, and a transaction of theirs holds the horizon back meanwhile."""
-    now = search.horizon
-
-    def horizon() -> int:
-        written = AuditEvent.objects.aggregate(latest=Max("transaction"))["latest"] or 0
-        deadline = time.monotonic() + 240
-        while (found := now()) <= written and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return found
-
-    monkeypatch.setattr(search, "horizon", horizon)
-
-
 def auditor() -> Client:
     user = person("Audra Auditor")
     assign_perm("audit.view_auditevent", user)
@@ -61,6 +44,7 @@ def auditor() -> Client:
 
 
 def exported(client: Client, form: str, query: str = "") -> bytes:
+    settled()
     response = client.post(f"/audit/export/?{query}", {"form": form})
     assert response.status_code == 200, response
     return b"".join(response) if response.streaming else response.content
@@ -169,11 +153,12 @@ def test_filter_that_cannot_be_read_exports_nothing(query: str) -> None:
 
 def test_selection_in_parts_is_the_whole_and_ends_at_its_horizon() -> None:
     the = desk()
-    before = search.horizon()
+    settled()
+    below = search.horizon()
     the.decide(the.propose(), Verdict.APPROVE)
+    settled()
 
-    assert search.count(Wanted(), before) < search.count(Wanted(), search.horizon())
-    below = before
+    assert search.count(Wanted(), below) < search.count(Wanted(), search.horizon())
     for wanted in (Wanted(), Wanted(actor_kind="human", actor_id=str(admin().pk))):
         parts = list(search.selection(wanted, below, at_once=3))
         events = [event.pk for part in parts for event in part]

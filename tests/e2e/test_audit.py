@@ -14,7 +14,7 @@ from accounts.models import User
 from accounts.services import people
 from approvals.models import Verdict
 from audit.models import AuditEvent
-from tests.audit.sealed import seal
+from tests.audit.sealed import seal, settled
 from tests.browser import NARROW, WIDE, arrived, faults, leaving, press, ready, signed_in, watched
 from tests.database import as_owner
 from tests.factories import admin, desk, person
@@ -91,6 +91,7 @@ def test_an_auditor_finds_proves_and_takes_an_approval(
     page.goto("/audit/?kind=proposal.approved")
     ready(page)
     chosen(page, "A table")
+    settled()
     with page.expect_download() as table:
         page.get_by_role("button", name="Export", exact=True).click()
     assert "proposal.approved" in Path(table.value.path()).read_text("utf-8-sig")
