@@ -40,7 +40,7 @@ WHERE e.id IS NULL AND NOT EXISTS (
 """
 _OLDEST = """
 SELECT pid, xact_start, state, application_name FROM pg_stat_activity
-WHERE backend_xid IS NOT NULL ORDER BY age(backend_xid) DESC LIMIT 1
+WHERE backend_xid IS NOT NULL AND xact_start IS NOT NULL ORDER BY age(backend_xid) DESC LIMIT 1
 """
 _PREPARED = "SELECT gid, prepared FROM pg_prepared_xacts ORDER BY prepared LIMIT 1"
 
