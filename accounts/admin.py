@@ -9,19 +9,19 @@ from audit.admin_base import AuditedAdmin
 
 @admin.register(User)
 class UserAdmin(AuditedAdmin):
-    list_display = ("email", "name", "is_active", "is_superuser", "last_login")
+    list_display = ("email", "name", "is_active", "is_admin", "last_login")
     search_fields = ("email", "name")
     fields = (
         "email",
         "name",
         "time_zone",
         "is_active",
-        "is_superuser",
+        "is_admin",
         "date_joined",
         "last_login",
         "groups",
     )
-    readonly_fields = ("email", "is_active", "is_superuser", "date_joined", "last_login", "groups")
+    readonly_fields = ("email", "is_active", "is_admin", "date_joined", "last_login", "groups")
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False

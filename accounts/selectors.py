@@ -4,19 +4,18 @@ from django.contrib.auth.models import Group
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from accounts.models import Absence, User
-from accounts.permissions import AUDITOR
+from accounts.models import Absence, RoleAssignment, User, live_at
+from accounts.roles import Role, Scope
 
 
 def people(*, query: str = "", state: str = "active") -> QuerySet[User]:
-    """People by name, with their teams, and `is_auditor` on each. `state` is active, inactive or all."""
-    app, codename = AUDITOR
-    audits = User.user_permissions.through.objects.filter(
-        user_id=OuterRef("pk"),
-        permission__content_type__app_label=app,
-        permission__codename=codename,
-    )
-    found = User.objects.annotate(is_auditor=Exists(audits)).prefetch_related("groups")
+    """People by name, with their teams, and `audits`, `administers` on each (by a role of their own). `state` is
+    active, inactive or all."""
+    now = timezone.now()
+    own = RoleAssignment.objects.filter(live_at(now), person=OuterRef("pk"), scope=Scope.EVERYTHING)
+    found = User.objects.annotate(
+        audits=Exists(own.filter(role=Role.AUDITOR)), administers=Exists(own.filter(role=Role.ADMIN))
+    ).prefetch_related("groups")
     if state in ("active", "inactive"):
         found = found.filter(is_active=state == "active")
     if query:

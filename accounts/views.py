@@ -98,7 +98,7 @@ def password_set(request: HttpRequest, link: str) -> HttpResponse:
     form = SetPasswordForm(request.POST or None, person=person)
     if request.method == "POST" and form.is_valid():
         user = people.set_password(link=link, password=form.cleaned_data["password"])
-        login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+        login(request, user, backend="accounts.backends.Roles")
         return redirect("/")
     return render(request, "accounts/password_set.html", {"form": form, "person": person})
 

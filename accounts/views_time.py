@@ -39,7 +39,7 @@ def absence(request: HttpRequest) -> HttpResponse:
 def absence_list(request: HttpRequest) -> HttpResponse:
     """Everybody who is or will be away; admins write down others' absences here."""
     permissions.check_can_see_people(me(request))
-    may_edit = me(request).is_superuser
+    may_edit = me(request).is_admin
     if request.method == "POST":
         permissions.check_is_admin(me(request))
     form = AbsenceForm(request.POST or None, me=me(request), for_others=True) if may_edit else None

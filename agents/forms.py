@@ -50,7 +50,7 @@ class AgentForm(forms.Form):
         )
         super().__init__(data, initial=initial)
         _choose(self.fields["team"], Group.objects.order_by("name"))
-        if by.is_superuser:
+        if by.is_admin:
             _choose(self.fields["owner"], _people())
         else:
             del self.fields["owner"]
@@ -139,7 +139,7 @@ class MandateForm(forms.Form):
     def __init__(self, data: Any = None, *, by: User, agent: Agent, mandate: Mandate | None) -> None:
         terms = mandates.as_terms(mandate) if mandate else Terms()
         super().__init__(data, initial={name: getattr(terms, name) for name in Terms.__dataclass_fields__})
-        highest = Tier.OUT_OF_THE_LOOP if by.is_superuser else Tier(terms.ceiling)
+        highest = Tier.OUT_OF_THE_LOOP if by.is_admin else Tier(terms.ceiling)
         ceiling = self.fields["ceiling"]
         assert isinstance(ceiling, forms.ChoiceField)
         tiers = self.fields["tier"]

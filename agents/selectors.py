@@ -3,24 +3,23 @@
 from dataclasses import dataclass
 
 from django.contrib.auth.models import Group
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, Q, QuerySet
-from guardian.models import GroupObjectPermission, UserObjectPermission
 
 from accounts.exceptions import NotFound
-from accounts.models import User
+from accounts.models import PersonPermission, TeamPermission, User, permissions_on
+from accounts.roles import Duty, Scope
 from agents import permissions
 from agents.models import ActionType, Agent, Credential, Mandate, TierChange
-
-MANAGE = "manage_agent"
 
 
 def visible_agents(user: User) -> QuerySet[Agent]:
     """Agents this person owns or manages; all of them for admins and auditors. The rule of `permissions.can_see`."""
     agents = Agent.objects.select_related("owner", "team").order_by("name")
-    if user.is_superuser or user.has_perm("audit.view_auditevent"):
+    if user.reads_everything:
         return agents
-    return agents.filter(Q(owner=user) | Q(pk__in=_managed_ids(user)))
+    return agents.filter(
+        Q(owner=user) | Q(pk__in=[*permissions.managed_ids(user), *permissions.ids(user, Duty.READ)])
+    )
 
 
 def agent_for(user: User, slug: str) -> Agent:
@@ -78,14 +77,11 @@ class Managers:
 
 
 def managers(agent: Agent) -> Managers:
-    on_agent = {
-        "permission__codename": MANAGE,
-        "permission__content_type": ContentType.objects.get_for_model(Agent),
-        "object_pk": str(agent.pk),
-    }
-    people = UserObjectPermission.objects.filter(**on_agent).select_related("user")
-    teams = GroupObjectPermission.objects.filter(**on_agent).select_related("group")
-    return Managers([one.user for one in people], [one.group for one in teams])
+    """By a role on the agent, its domain or everything."""
+    on_agent = permissions_on(Duty.MANAGE, scope=Scope.AGENT, scope_id=agent.pk, domain=agent.domain)
+    people = User.objects.filter(pk__in=PersonPermission.objects.filter(on_agent).values("user"))
+    teams = Group.objects.filter(pk__in=TeamPermission.objects.filter(on_agent).values("group"))
+    return Managers(list(people.order_by("name", "pk")), list(teams.order_by("name")))
 
 
 def action_types(domain: str = "") -> QuerySet[ActionType]:
@@ -106,15 +102,3 @@ def action_type_named(name: str) -> ActionType:
 
 def domains() -> list[str]:
     return list(ActionType.objects.order_by("domain").values_list("domain", flat=True).distinct())
-
-
-def _managed_ids(user: User) -> set[int]:
-    on_agents = {
-        "permission__codename": MANAGE,
-        "permission__content_type": ContentType.objects.get_for_model(Agent),
-    }
-    own = UserObjectPermission.objects.filter(user=user, **on_agents).values_list("object_pk", flat=True)
-    team = GroupObjectPermission.objects.filter(group__user=user, **on_agents).values_list(
-        "object_pk", flat=True
-    )
-    return {int(pk) for pk in [*own, *team]}

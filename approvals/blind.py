@@ -7,16 +7,15 @@ lock all ask `open_to`."""
 from datetime import datetime
 from typing import Any
 
-from django.contrib.contenttypes.models import ContentType
 from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
-from guardian.models import GroupObjectPermission, UserObjectPermission
 
 from accounts.exceptions import NotFound
 from accounts.models import Absence, User
-from agents.models import Agent, Credential
+from agents import permissions as agents
+from agents.models import Credential
 from approvals import deadlines, permissions
 from approvals.models import BlindReview, Decision, Dispute, Incident, Proposal, Queue, Revision, Vote
 from audit import recording
@@ -118,7 +117,7 @@ _WHO = ("reviewer", "decider", "editor", "reviewer", "raised_by", "reported_by")
 def who_may(review: BlindReview, *, at: datetime) -> list[User]:
     """Everybody to whom `open_to` would show it, by name. For reminders, and to see that nobody is left."""
     proposal = review.proposal
-    entitled = User.objects.filter(_holders(Queue, permissions.REVIEW, review.queue_id), is_active=True)
+    entitled = User.objects.filter(permissions.reviewers_of(review.queue), is_active=True)
     if proposal.roles:
         entitled = entitled.filter(pk__in=User.objects.filter(groups__name__in=proposal.roles))
     out: set[int] = {proposal.agent.owner_id}
@@ -127,7 +126,7 @@ def who_may(review: BlindReview, *, at: datetime) -> list[User]:
         out |= set(said.values_list(who, flat=True))
     stand_ins = Absence.objects.at(at).filter(person__in=out).exclude(delegate=None)
     out |= set(stand_ins.values_list("delegate", flat=True))
-    managers = User.objects.filter(_holders(Agent, "manage_agent", proposal.agent_id))
+    managers = User.objects.filter(agents.managers_of(proposal.agent))
     left = (
         entitled.exclude(pk__in=out).exclude(pk__in=managers.values("pk")).distinct().order_by("name", "pk")
     )
@@ -135,19 +134,9 @@ def who_may(review: BlindReview, *, at: datetime) -> list[User]:
     return [person for person in left if person.pk in knows_nothing]
 
 
-def reviewers_of(queue_id: int) -> QuerySet[User]:
+def reviewers_of(queue: Queue) -> QuerySet[User]:
     """Who reviews this queue, whatever of it he may do."""
-    return User.objects.filter(_holders(Queue, permissions.REVIEW, queue_id), is_active=True)
-
-
-def _holders(model: type[Queue] | type[Agent], codename: str, pk: int) -> Q:
-    on = {
-        "permission__codename": codename,
-        "permission__content_type": ContentType.objects.get_for_model(model),
-        "object_pk": str(pk),
-    }
-    teams = User.objects.filter(groups__in=GroupObjectPermission.objects.filter(**on).values("group"))
-    return Q(pk__in=UserObjectPermission.objects.filter(**on).values("user")) | Q(pk__in=teams.values("pk"))
+    return User.objects.filter(permissions.reviewers_of(queue), is_active=True)
 
 
 def waiting_for(user: User, *, limit: int) -> list[BlindReview]:

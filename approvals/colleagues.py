@@ -5,51 +5,41 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from django.contrib.auth.models import Permission
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q
 from django.utils import timezone
-from guardian.models import GroupObjectPermission, UserObjectPermission
 
 from accounts.exceptions import NotAllowed
-from accounts.models import Absence, User
-from accounts.permissions import AUDITOR
-from agents.models import Agent
+from accounts.models import Absence, User, holders
+from accounts.roles import Duty, Scope
+from agents import permissions as agents
 from approvals import permissions
-from approvals.models import Proposal, Queue
+from approvals.models import Proposal
 
 
 def who_may_see(proposal: Proposal) -> list[User]:
     """Everybody who may see it, by name: the rule of `permissions.check_can_see`, from the proposal's side."""
-    app, codename = AUDITOR
-    right = Permission.objects.filter(content_type__app_label=app, codename=codename)
-    audits = User.objects.filter(Q(user_permissions__in=right) | Q(groups__permissions__in=right))
-    found = User.objects.filter(_concerned(proposal) | Q(pk__in=audits.values("pk")), is_active=True)
-    return list(found.order_by("name", "pk"))
+    found = User.objects.filter(
+        _concerned(proposal) | _reads(proposal) | Q(pk__in=User.objects.readers().values("pk")),
+        is_active=True,
+    )
+    return list(found.distinct().order_by("name", "pk"))
 
 
 def _concerned(proposal: Proposal) -> Q:
     """Whose business it is: its queue's reviewers, the agent's owner and managers, admins. Not mere auditors."""
-    return (
-        _holders(Queue, permissions.REVIEW, proposal.queue_id)
-        | _holders(Agent, "manage_agent", proposal.agent_id)
-        | Q(pk=proposal.agent.owner_id)
-        | Q(is_superuser=True)
-    )
+    people = agents.managers_of(proposal.agent) | Q(pk=proposal.agent.owner_id)
+    if proposal.queue is not None:
+        people |= permissions.reviewers_of(proposal.queue)
+    return people | Q(pk__in=User.objects.admins().values("pk"))
 
 
-def _holders(model: type[Queue] | type[Agent], codename: str, pk: int | None) -> Q:
-    """People with this object permission, of their own or by a team."""
-    on = {
-        "permission__codename": codename,
-        "permission__content_type": ContentType.objects.get_for_model(model),
-        "object_pk": str(pk),
-    }
-    return Q(pk__in=UserObjectPermission.objects.filter(**on).values("user")) | Q(
-        pk__in=User.objects.filter(
-            groups__in=GroupObjectPermission.objects.filter(**on).values("group")
-        ).values("pk")
-    )
+def _reads(proposal: Proposal) -> Q:
+    """Auditors of its queue and of the agent."""
+    agent, queue = proposal.agent, proposal.queue
+    readers = holders(Duty.READ, scope=Scope.AGENT, scope_id=agent.pk, domain=agent.domain)
+    if queue is not None:
+        readers |= holders(Duty.READ, scope=Scope.QUEUE, scope_id=queue.pk, domain=queue.domain)
+    return readers
 
 
 def check_can_comment(user: User, proposal: Proposal) -> None:

@@ -57,7 +57,7 @@ def disputes_for(user: User, *, limit: int) -> list[Dispute]:
     """Disputes of his agents' judgements, and those he raised: open ones first, newest first. Reviewers of the queue
     do not see them in a list: one of them is to settle it without knowing that it is one."""
     found = Dispute.objects.select_related("proposal__agent", "proposal__action_type", "raised_by", "review")
-    if not (user.is_superuser or user.has_perm("audit.view_auditevent")):
+    if not (user.reads_everything):
         agents = Agent.objects.filter(Q(owner=user) | Q(pk__in=permissions.managed_agent_ids(user)))
         found = found.filter(Q(raised_by=user) | Q(proposal__agent__in=agents))
     return sorted(found.order_by("-pk")[:limit], key=lambda one: one.settled_at is not None)
@@ -70,7 +70,7 @@ def answer_of(code: str) -> str:
 
 def incidents_for(user: User) -> QuerySet[Incident]:
     """Those with a proposal this person may see, and those he reported or answers for."""
-    if user.is_superuser or user.has_perm("audit.view_auditevent"):
+    if user.reads_everything:
         return Incident.objects.all()
     visible = Proposal.objects.filter(permissions.visible_to(user))
     seen = Incident.objects.filter(proposals__in=visible)

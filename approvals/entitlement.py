@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.contrib.auth.models import Group
-from django.contrib.contenttypes.models import ContentType
-from guardian.models import GroupObjectPermission, UserObjectPermission
 
-from accounts.models import Absence, User
+from accounts.models import Absence, PersonPermission, TeamPermission, User, permissions_on
+from accounts.roles import Duty, Scope
 from agents.models import Credential
 from approvals import permissions
-from approvals.models import Proposal, Queue, Vote
+from approvals.models import Proposal, Vote
 from audit import selectors as trail
 from audit.events import Kind
+from audit.models import AuditEvent
 
 MOST = 100
 """So many names are kept of each list; the counts are complete."""
@@ -87,13 +87,11 @@ def as_of(proposal: Proposal, *, revision: int, at: datetime, voter: int = 0) ->
 
 
 def _rights(proposal: Proposal, *, at: datetime, revision: int | None = None) -> _Rights:
-    on = {
-        "permission__codename": permissions.REVIEW,
-        "permission__content_type": ContentType.objects.get_for_model(Queue),
-        "object_pk": str(proposal.queue_id),
-    }
-    own = set(UserObjectPermission.objects.filter(**on).values_list("user", flat=True))
-    groups = GroupObjectPermission.objects.filter(**on).values("group")
+    queue = proposal.queue
+    assert queue is not None
+    on = permissions_on(Duty.REVIEW, scope=Scope.QUEUE, scope_id=queue.pk, domain=queue.domain)
+    own = set(PersonPermission.objects.filter(on).values_list("user", flat=True))
+    groups = TeamPermission.objects.filter(on).values("group")
     teams: dict[str, set[int]] = {}
     rows = Group.objects.filter(pk__in=groups).values_list("name", "user")
     for name, person in rows:
@@ -126,10 +124,10 @@ def _members(roles: Iterable[str]) -> dict[str, set[int]]:
 
 def _take_back(rights: _Rights, proposal: Proposal, at: datetime) -> None:
     """Undo, newest first, what was given, taken, joined and left since `at`."""
-    queue = proposal.queue.slug if proposal.queue else ""
-    for event in trail.since("queue", queue, Kind.REVIEWERS_ASSIGNED, at):
+    for event in _given_and_taken(proposal, at):
         said = event.data.get("detail") or {}
-        had = (event.data.get("before") or {}).get("reviews", not said.get("allowed"))
+        before = event.data.get("before") or {}
+        had = before.get("reviews", before.get("holds", not said.get("allowed")))
         if said.get("kind") == "person" and str(said.get("to_id", "")).isdigit():
             _toggle(rights.own, int(said["to_id"]), was=had)
         elif said.get("kind") == "team" and had:
@@ -155,6 +153,25 @@ def _take_back(rights: _Rights, proposal: Proposal, at: datetime) -> None:
             if event.object_id.isdigit():
                 _toggle(inactive, int(event.object_id), was=not was_active)
     rights.inactive = inactive
+
+
+def _given_and_taken(proposal: Proposal, at: datetime) -> list[AuditEvent]:
+    """Events about the right to review the queue: given on itself, on its domain or on everything. Newest first."""
+    assert proposal.queue is not None
+    found = list(trail.since("queue", proposal.queue.slug, Kind.REVIEWERS_ASSIGNED, at))
+    places = [
+        ("queue", proposal.queue.slug),
+        ("domain", proposal.queue.domain),
+        ("installation", "everything"),
+    ]
+    for kind in (Kind.ROLE_GIVEN, Kind.ROLE_ENDED):
+        for type_, id_ in places:
+            found += [
+                event
+                for event in trail.since(type_, id_, kind, at)
+                if "review_queue" in (event.data.get("detail") or {}).get("duties", [])
+            ]
+    return sorted(found, key=lambda event: event.pk, reverse=True)
 
 
 def _toggle(people: set[int], person: int, *, was: bool) -> None:

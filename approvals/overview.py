@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import Group
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import (
     Count,
     DateTimeField,
@@ -22,10 +21,10 @@ from django.db.models import (
 )
 from django.db.models.functions import Abs, Now
 from django.utils import timezone
-from guardian.models import GroupObjectPermission, UserObjectPermission
 
+from accounts.carried import Carried, carried
 from accounts.models import User
-from agents import selectors as agent_selectors
+from accounts.roles import Duty, Scope
 from agents.autonomy import LADDER, Tier, rank
 from agents.models import Agent, Mandate
 from approvals import permissions, states
@@ -199,32 +198,24 @@ class Rights:
 
 def rights_of(person: User) -> Rights:
     """Queues reviewed and agents managed, each with the way the right came; agents owned; claims held."""
-    kinds = {ContentType.objects.get_for_model(model).pk: model for model in (Queue, Agent)}
-    names = [permissions.REVIEW, agent_selectors.MANAGE]
-    own = UserObjectPermission.objects.filter(
-        user=person, permission__codename__in=names, content_type_id__in=kinds
-    )
-    team = GroupObjectPermission.objects.filter(
-        group__user=person, permission__codename__in=names, content_type_id__in=kinds
-    )
-    found = [(row.content_type_id, int(row.object_pk), "") for row in own]
-    found += [
-        (row.content_type_id, int(row.object_pk), row.group.name) for row in team.select_related("group")
-    ]
     rights = Rights(
         owned=list(Agent.objects.filter(owner=person).order_by("name")),
         holding=Proposal.objects.filter(claimed_by=person).count(),
     )
-    queues = Queue.objects.in_bulk([pk for kind, pk, _ in found if kinds[kind] is Queue])
-    agents = Agent.objects.in_bulk([pk for kind, pk, _ in found if kinds[kind] is Agent])
-    for kind, pk, through in found:
-        if kinds[kind] is Queue and pk in queues:
-            rights.queues.append(Right(queues[pk], through))
-        elif kinds[kind] is Agent and pk in agents:
-            rights.managed.append(Right(agents[pk], through))
+    held = carried(duties=[Duty.REVIEW, Duty.MANAGE], person=person)
+    for queue in Queue.objects.filter(person.held.reach(Duty.REVIEW).on_queues()):
+        rights.queues += [Right(queue, way) for way in _ways(held, Duty.REVIEW, Scope.QUEUE, queue)]
+    for agent in Agent.objects.filter(person.held.reach(Duty.MANAGE).on_agents()):
+        rights.managed += [Right(agent, way) for way in _ways(held, Duty.MANAGE, Scope.AGENT, agent)]
     rights.queues.sort(key=lambda right: str(right.thing))
     rights.managed.sort(key=lambda right: str(right.thing))
     return rights
+
+
+def _ways(held: list[Carried], duty: Duty, scope: Scope, thing: Queue | Agent) -> list[str]:
+    """The teams through which the duty holds for the thing; an empty one for a right of his own."""
+    reaching = [one for one in held if one.duty is duty and one.holds_for(scope, thing.pk, thing.domain)]
+    return sorted({one.team.name if one.team else "" for one in reaching})
 
 
 @dataclass(slots=True)
@@ -240,17 +231,11 @@ class QueueLine:
 def queue_lines(queues: list[Queue]) -> list[QueueLine]:
     """A constant number of queries for any number of queues."""
     lines = {str(queue.pk): QueueLine(queue) for queue in queues}
-    on_queues = {
-        "permission__codename": permissions.REVIEW,
-        "content_type": ContentType.objects.get_for_model(Queue),
-        "object_pk__in": list(lines),
-    }
-    for row in UserObjectPermission.objects.filter(**on_queues).select_related("user").order_by("user__name"):
-        lines[row.object_pk].people.append(row.user)
-    for row in (
-        GroupObjectPermission.objects.filter(**on_queues).select_related("group").order_by("group__name")
-    ):
-        lines[row.object_pk].teams.append(row.group)
+    held = carried(duties=[Duty.REVIEW])
+    for line in lines.values():
+        on = [one for one in held if one.holds_for(Scope.QUEUE, line.queue.pk, line.queue.domain)]
+        line.people += list(dict.fromkeys(one.person for one in on if one.person))
+        line.teams += list(dict.fromkeys(one.team for one in on if one.team))
     counts = (
         Proposal.objects.filter(queue__in=queues, state__in=[State.PENDING, State.SCHEDULED])
         .order_by()
@@ -291,7 +276,7 @@ def settleable_by(user: User) -> Callable[[Proposal], bool]:
 
     def may(proposal: Proposal) -> bool:
         return (
-            user.is_superuser
+            user.is_admin
             or proposal.queue_id in queues
             or proposal.agent.owner_id == user.pk
             or proposal.agent_id in managed

@@ -77,7 +77,7 @@ def record_stop(proposal_id: UUID, reviewer: User, stop: TooFast) -> None:
             detail={"why": stop.detail},
         )
         notifications.tell(
-            User.objects.filter(is_superuser=True, is_active=True).values_list("pk", flat=True),
+            User.objects.admins().values_list("pk", flat=True),
             topic=Topic.PACING,
             text=f"{reviewer} was stopped for approving faster than a person can read.",
             key=f"pacing:{reviewer.pk}:{timezone.now():%Y-%m-%dT%H}",

@@ -2,74 +2,49 @@
 
 Whether the state allows it is the transition table's business, not this module's."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, TypeVar
 from uuid import UUID
 
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
-from guardian.models import GroupObjectPermission, UserObjectPermission
 
 from accounts.exceptions import NotAllowed, NotFound
-from accounts.models import Absence, User
+from accounts.models import Absence, User, holders
+from accounts.once import once
+from accounts.roles import Duty, Scope
+from agents import permissions as agents
 from agents.models import Agent, Credential
 from agents.permissions import can_manage
 from approvals.exceptions import MayNotDecide
 from approvals.models import BlindReview, Probe, ProbeServing, Proposal, Queue, Vote
 
-REVIEW = "review_queue"
-_T = TypeVar("_T")
-_read: ContextVar[dict[tuple[str, object], Any] | None] = ContextVar("rights_read", default=None)
-
-
-@contextmanager
-def reading_once() -> Iterator[None]:
-    """Within it, the same question about the same person's rights is asked of the database once.
-
-    Only for answering a request that changes nothing: what changes something reads authority when it is used (I10)."""
-    token = _read.set({})
-    try:
-        yield
-    finally:
-        _read.reset(token)
-
-
-def _once(question: str, about: object, answer: Callable[[], _T]) -> _T:
-    known = _read.get()
-    if known is None:
-        return answer()
-    if (question, about) not in known:
-        known[question, about] = answer()
-    found: _T = known[question, about]
-    return found
-
 
 def reviewable_queue_ids(user: User) -> list[int]:
-    """Queues in which this person may decide, through a grant of his own or of one of his teams.
+    """Queues in which this person may decide, through a role of his own or of one of his teams.
 
-    Two queries; superusers get nothing for being that (I8)."""
-    return list(_once("queues", user.pk, lambda: _reviewable_queue_ids(user)))
+    Two queries; admins get nothing for being that (I8)."""
+    return queue_ids(user, Duty.REVIEW)
 
 
-def _reviewable_queue_ids(user: User) -> list[int]:
-    if not user.is_active:
+def queue_ids(user: User, duty: Duty) -> list[int]:
+    """Queues for which this person has the duty."""
+    return list(once(f"queues {duty}", user.pk, lambda: _queue_ids(user, duty)))
+
+
+def _queue_ids(user: User, duty: Duty) -> list[int]:
+    reach = user.held.reach(duty)
+    if not reach:
         return []
-    content_type = ContentType.objects.get_for_model(Queue)
-    own = UserObjectPermission.objects.filter(
-        user=user, permission__codename=REVIEW, permission__content_type=content_type
-    ).values_list("object_pk", flat=True)
-    team = GroupObjectPermission.objects.filter(
-        group__user=user, permission__codename=REVIEW, permission__content_type=content_type
-    ).values_list("object_pk", flat=True)
-    return sorted({int(pk) for pk in own} | {int(pk) for pk in team})
+    return list(Queue.objects.filter(reach.on_queues()).order_by("pk").values_list("pk", flat=True))
+
+
+def readable_queue_ids(user: User) -> list[int]:
+    """Queues everything of which this person sees: as a reviewer, or as an auditor of them."""
+    return sorted({*reviewable_queue_ids(user), *queue_ids(user, Duty.READ)})
 
 
 def principals(user: User) -> list[int]:
     """This person and everybody absent whose delegate he is: what one of them may not judge, he may not (I8)."""
-    return list(_once("principals", user.pk, lambda: _principals(user)))
+    return list(once("principals", user.pk, lambda: _principals(user)))
 
 
 def _principals(user: User) -> list[int]:
@@ -124,26 +99,22 @@ def check_can_decide(user: User, proposal: Proposal) -> None:
         raise MayNotDecide(f"The policy asks for a member of {' or '.join(proposal.roles)}.")
 
 
+def reviewers_of(queue: Queue) -> Q:
+    """People with the right to decide in a queue, as a filter on people."""
+    return holders(Duty.REVIEW, scope=Scope.QUEUE, scope_id=queue.pk, domain=queue.domain)
+
+
 def deciders(proposal: Proposal) -> list[User]:
     """Everybody who may decide this proposal, by name ("who can decide this?"). A handful of queries."""
     about = (proposal.pk, proposal.version, proposal.queue_id)
-    return list(_once("deciders", about, lambda: _deciders(proposal)))
+    return list(once("deciders", about, lambda: _deciders(proposal)))
 
 
 def _deciders(proposal: Proposal) -> list[User]:
     if proposal.queue_id is None:
         return []
-    content_type = ContentType.objects.get_for_model(Queue)
-    on_queue = {
-        "permission__codename": REVIEW,
-        "permission__content_type": content_type,
-        "object_pk": str(proposal.queue_id),
-    }
-    entitled = User.objects.filter(
-        Q(pk__in=UserObjectPermission.objects.filter(**on_queue).values("user"))
-        | Q(groups__in=GroupObjectPermission.objects.filter(**on_queue).values("group")),
-        is_active=True,
-    )
+    assert proposal.queue is not None
+    entitled = User.objects.filter(reviewers_of(proposal.queue), is_active=True)
     if proposal.roles:
         entitled = entitled.filter(pk__in=User.objects.filter(groups__name__in=proposal.roles))
     registrars = Credential.objects.filter(agent_id=proposal.agent_id)
@@ -191,11 +162,11 @@ def check_can_see(user: User, proposal: Proposal) -> None:
     The agent's people know what it has sent, so what was planted is never shown to them for being that."""
     if proposal.planted and proposal.pk in kept_from(user):
         raise NotFound("There is no such proposal, or it is not for you to see.")
-    if proposal.queue_id is not None and proposal.queue_id in reviewable_queue_ids(user):
+    if proposal.queue_id is not None and proposal.queue_id in readable_queue_ids(user):
         return
-    if user.is_superuser or user.has_perm("audit.view_auditevent"):
+    if user.reads_everything:
         return
-    is_theirs = proposal.agent.owner_id == user.pk or user.has_perm("agents.manage_agent", proposal.agent)
+    is_theirs = proposal.agent.owner_id == user.pk or proposal.agent_id in readable_agent_ids(user)
     if is_theirs and not proposal.planted:
         return
     raise NotFound("There is no such proposal, or it is not for you to see.")
@@ -241,16 +212,16 @@ def visible_to(user: User) -> Q:
     """The same rule as `check_can_see`, as a filter for lists."""
     kept = kept_from(user)
     known = ~Q(pk__in=kept) if kept else Q()
-    if user.is_superuser or user.has_perm("audit.view_auditevent"):
+    if user.reads_everything:
         return known
-    theirs = Q(agent__owner=user) | Q(agent_id__in=managed_agent_ids(user))
-    return (Q(queue_id__in=reviewable_queue_ids(user)) | (theirs & Q(planted=False))) & known
+    theirs = Q(agent__owner=user) | Q(agent_id__in=readable_agent_ids(user))
+    return (Q(queue_id__in=readable_queue_ids(user)) | (theirs & Q(planted=False))) & known
 
 
 def kept_from(user: User) -> list[UUID]:
     """Planted proposals this person must not meet, for as long as they are undecided: he made the probe, has judged
     what it was made of or an earlier serving, or knows what the agent sends. Nearly always none; one query."""
-    return list(_once("kept_from", user.pk, lambda: _kept_from(user)))
+    return list(once("kept_from", user.pk, lambda: _kept_from(user)))
 
 
 def _kept_from(user: User) -> list[UUID]:
@@ -293,18 +264,17 @@ def without_who_know(people: set[int], proposal: Proposal) -> set[int]:
 
 def watched_agent_ids(user: User) -> list[int]:
     """Agents all of whose proposals this person may see, as `check_can_see` says."""
-    if user.is_superuser or user.has_perm("audit.view_auditevent"):
+    if user.reads_everything:
         return list(Agent.objects.values_list("pk", flat=True))
-    owned = Agent.objects.filter(Q(owner=user) | Q(pk__in=managed_agent_ids(user)))
+    owned = Agent.objects.filter(Q(owner=user) | Q(pk__in=readable_agent_ids(user)))
     return list(owned.values_list("pk", flat=True))
 
 
+def readable_agent_ids(user: User) -> set[int]:
+    """Agents this person manages or audits."""
+    return {*agents.managed_ids(user), *agents.ids(user, Duty.READ)}
+
+
 def managed_agent_ids(user: User) -> set[int]:
-    content_type = ContentType.objects.get_for_model(Agent)
-    own = UserObjectPermission.objects.filter(
-        user=user, permission__codename="manage_agent", permission__content_type=content_type
-    ).values_list("object_pk", flat=True)
-    team = GroupObjectPermission.objects.filter(
-        group__user=user, permission__codename="manage_agent", permission__content_type=content_type
-    ).values_list("object_pk", flat=True)
-    return {int(pk) for pk in own} | {int(pk) for pk in team}
+    """Agents this person manages by a role; his own he owns besides."""
+    return set(agents.managed_ids(user))

@@ -190,5 +190,5 @@ def _record_decided(serving: ProbeServing, verdict: str) -> None:
 
 def admins_but(author: User | None) -> Iterable[int]:
     """Who may answer an appeal: an admin who did not make the probe."""
-    admins = User.objects.filter(is_superuser=True, is_active=True)
+    admins = User.objects.admins()
     return [pk for pk in admins.values_list("pk", flat=True) if author is None or pk != author.pk]

@@ -161,7 +161,7 @@ def _of(
 
 def _judgements(viewer: User, proposal: Proposal) -> Iterable[AuditEvent]:
     done = BlindReview.objects.filter(proposal=proposal, state=BlindReview.State.DONE)
-    if not (viewer.is_superuser or viewer.has_perm("audit.view_auditevent")):
+    if not viewer.reads_everything:
         done = done.filter(reviewer=viewer)
     for pk in done.values_list("pk", flat=True):
         yield from trail.timeline("review", str(pk)).filter(kind=Kind.REVIEW_JUDGED)

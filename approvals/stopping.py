@@ -96,8 +96,8 @@ def can_pull(user: User, switch: Switch) -> bool:
     agent = switch.whose
     if not user.is_active:
         return False
-    if agent is None or user.is_superuser:
-        return user.is_superuser
+    if agent is None or user.is_admin:
+        return user.is_admin
     only = switch.mandate.action_type_id if switch.mandate is not None else None
     return agent_permissions.can_manage(user, agent) or _sees(user, agent.pk, only)
 
@@ -112,7 +112,7 @@ def check_can_pull(user: User, switch: Switch) -> None:
 
 def can_lift(user: User, switch: Switch) -> bool:
     if switch.whose is None:
-        return user.is_active and user.is_superuser
+        return user.is_active and user.is_admin
     return agent_permissions.can_manage(user, switch.whose)
 
 
@@ -140,7 +140,7 @@ def concerning(user: User) -> list[Stop]:
     Everybody is concerned by what stops several agents, admins and auditors by all, others by the agents that they
     manage or whose proposals they review."""
     pulled = sorted(stops.live(), key=lambda stop: _BREADTH.index(stop.scope))
-    if not pulled or user.is_superuser or user.has_perm("audit.view_auditevent"):
+    if not pulled or user.reads_everything:
         return pulled
     managed = permissions.managed_agent_ids(user)
     return [stop for stop in pulled if _concerns(user, stop, managed)]
@@ -155,7 +155,7 @@ def _concerns(user: User, stop: Stop, managed: set[int]) -> bool:
 
 def may_see(user: User, stop: Stop) -> bool:
     """As `concerning`, for one stop, pulled or lifted."""
-    if user.is_superuser or user.has_perm("audit.view_auditevent"):
+    if user.reads_everything:
         return True
     return _concerns(user, stop, permissions.managed_agent_ids(user))
 
@@ -182,7 +182,7 @@ def offer(user: User) -> Offer:
     agents = Agent.objects.exclude(state=Agent.State.RETIRED).order_by("name")
     mandates = Mandate.objects.filter(active=True).exclude(agent__state=Agent.State.RETIRED)
     types = ActionType.objects.none()
-    if user.is_superuser:
+    if user.is_admin:
         types = ActionType.objects.order_by("label")
     else:
         pairs = _seen_pairs(user)
@@ -194,7 +194,7 @@ def offer(user: User) -> Offer:
             seen |= Q(agent_id=agent, action_type_id=action_type)
         mandates = mandates.filter(Q(agent__in=mine) | seen)
     chosen = mandates.select_related("agent", "action_type").order_by("agent__name", "action_type__label")
-    return Offer(user.is_superuser, list(agents[:SHOWN]), list(chosen[:SHOWN]), list(types[:SHOWN]))
+    return Offer(user.is_admin, list(agents[:SHOWN]), list(chosen[:SHOWN]), list(types[:SHOWN]))
 
 
 def _seen_pairs(user: User) -> set[tuple[int, int]]:
@@ -213,7 +213,7 @@ def _seen_pairs(user: User) -> set[tuple[int, int]]:
 
 def told_of(switch: Switch) -> set[int]:
     """Whom a stop or its end is news to: owners of the agents it covers, and the admins."""
-    people = set(User.objects.filter(is_superuser=True, is_active=True).values_list("pk", flat=True))
+    people = set(User.objects.admins().values_list("pk", flat=True))
     if switch.whose is not None:
         return people | {switch.whose.owner_id}
     agents = Agent.objects.filter(state=Agent.State.LIVE)

@@ -128,6 +128,8 @@ class Kind(StrEnum):
     DELIVERIES_RETRIED = "delivery.retried"
     CHAT_ADDRESS_CHANGED = "person.chat_address_changed"
     TEAM_CHANGED = "team.changed"
+    ROLE_GIVEN = "role.given"
+    ROLE_ENDED = "role.ended"
     ACCESS_REFUSED = "access.refused"
     SIGNED_IN = "person.signed_in"
     SIGNED_OUT = "person.signed_out"

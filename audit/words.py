@@ -107,6 +107,8 @@ _WORDS = {
     "delivery.retried": "had messages sent again",
     "person.chat_address_changed": "changed where messages go",
     "team.changed": "changed the team",
+    "role.given": "gave a role",
+    "role.ended": "ended a role",
     "access.refused": "was refused",
     "admin.changed": "changed a record in the administration",
     "activity.recorded": "told what it did",
@@ -220,6 +222,8 @@ def phrase(kind: str, content: dict[str, Any] | None = None) -> str:
 _GIVEN_AND_TAKEN = {
     "queue.reviewers_assigned": {"allowed": ("made {to} a reviewer", "took {to} out of the reviewers")},
     "agent.owners_assigned": {"allowed": ("made {to} a manager", "took {to} out of the managers")},
+    "role.given": {"is_given": ("gave {to} the role {role}", "took the role {role} from {to}")},
+    "role.ended": {"is_given": ("gave {to} the role {role}", "took the role {role} from {to}")},
     "team.changed": {"member": ("put {person} into {team}", "took {person} out of {team}")},
 }
 """Kinds whose sentence says it all: which detail decides, and the words for yes and no."""

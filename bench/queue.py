@@ -80,7 +80,7 @@ def measure() -> None:
     queues += [queue(f"more-{number}") for number in range(QUEUES - len(queues))]
     person = reviewer(*queues)
     client = Client(headers={"Host": "127.0.0.1"})
-    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(person, backend="accounts.backends.Roles")
     template = desks[-1].propose()
     deciding = _decisions(person)
     slug, rare_agent = queues[1].slug, desks[0].agent.slug

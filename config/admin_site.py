@@ -17,7 +17,7 @@ class AuditedAdminSite(admin.AdminSite):
     site_title = "Countersign"
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
+        return bool(request.user.is_active and getattr(request.user, "is_admin", False))
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """There is one door: its attempts are counted and slowed. Who is in and is no admin is refused, and that is

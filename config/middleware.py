@@ -14,10 +14,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from accounts import once
 from accounts.exceptions import DomainError, NotAllowed
 from agents import http
 from agents.exceptions import KeysAway
-from approvals import permissions
 from audit import recording
 from audit.events import Source
 from audit.keys import Unreadable
@@ -67,7 +67,7 @@ class RightsReadOnce:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.method not in ("GET", "HEAD"):
             return self.get_response(request)
-        with permissions.reading_once():
+        with once.reading_once():
             return self.get_response(request)
 
 

@@ -82,6 +82,10 @@ INSTALLED_APPS = [
     "guardian",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
 ]
 
 MIDDLEWARE = [
@@ -128,10 +132,11 @@ TEMPLATES = [
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "guardian.backends.ObjectPermissionBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
+    "accounts.backends.Roles",
 ]
+GUARDIAN_USER_OBJ_PERMS_MODEL = "accounts.PersonPermission"
+GUARDIAN_GROUP_OBJ_PERMS_MODEL = "accounts.TeamPermission"
+SILENCED_SYSTEM_CHECKS = ["guardian.W001"]  # its backend knows no end of a right; accounts.backends does
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

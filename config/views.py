@@ -131,7 +131,7 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
     form = FirstAdminForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = first_admin.create_first_admin(token=token, **form.cleaned_data)
-        login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+        login(request, user, backend="accounts.backends.Roles")
         return redirect("/")
     valid = first_admin.is_valid(token)
     return render(

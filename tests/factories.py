@@ -11,7 +11,8 @@ import msgspec
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from agents import authority
 from agents.authority import Bearer
 from agents.autonomy import Tier, lower
@@ -50,7 +51,7 @@ REASONS = [
 
 
 def admin() -> User:
-    found = User.objects.filter(is_superuser=True).first()
+    found = User.objects.admins().order_by("pk").first()
     return found or User.objects.create_superuser("admin@example.com", "a long password", name="Ada Admin")
 
 
@@ -59,6 +60,13 @@ def person(name: str = "", **extra: Any) -> User:
     return User.objects.create_user(
         f"person{number}@example.com", "a long password", name=name or f"Person {number}", **extra
     )
+
+
+def auditor(name: str = "Aud Auditor", *, user: User | None = None) -> User:
+    """Somebody who reads everything."""
+    found = user or person(name)
+    assign_role(Role.AUDITOR, to=found)
+    return found
 
 
 def queue(slug: str = "", **extra: Any) -> Queue:

@@ -20,7 +20,7 @@ def setup_link(base_url: str) -> str | None:
 
     Only its hash is stored; a new link makes earlier ones worthless."""
     with transaction.atomic():
-        if User.objects.filter(is_superuser=True).exists():
+        if User.objects.admins().exists():
             return None
         token = secrets.token_urlsafe(32)
         SetupToken.objects.all().delete()
@@ -37,7 +37,7 @@ def create_first_admin(*, token: str, email: str, name: str, password: str) -> U
     """Use the link up and create the admin; refused when it was used, replaced or is older than a day."""
     with transaction.atomic(durable=True):
         used, _ = SetupToken.objects.filter(token_hash=_hash(token), expires_at__gt=timezone.now()).delete()
-        if not used or User.objects.filter(is_superuser=True).exists():
+        if not used or User.objects.admins().exists():
             raise NotAllowed("This link was used or is too old. Start the server again for a new one.")
         user = User.objects.create_superuser(email=email, password=password, name=name)
         recording.record(

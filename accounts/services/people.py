@@ -4,16 +4,17 @@ An invited person sets the password himself, by a single-use link that the admin
 password, and no mail server is needed. The link is signed over the present password hash; setting a password or issuing
 another link makes it worthless, and so does the end of its three days."""
 
-from django.contrib.auth.models import Permission
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 
-from accounts import permissions
+from accounts import assigning, permissions
 from accounts.exceptions import Conflict, NotAllowed, NotFound
-from accounts.models import User
+from accounts.models import RoleAssignment, User, live_at
+from accounts.roles import Role, Scope
 from audit import recording
 from audit.events import Kind, Target
 
@@ -34,8 +35,9 @@ def invite(
     permissions.check_is_admin(actor)
     try:
         with transaction.atomic(durable=True):
-            person = User.objects.create_user(email, name=name, is_superuser=is_admin, is_staff=is_admin)
-            _set_auditor(person, is_auditor)
+            person = User.objects.create_user(email, name=name)
+            _set_role(person, Role.ADMIN, is_admin, actor)
+            _set_role(person, Role.AUDITOR, is_auditor, actor)
             recording.record(
                 actor=actor.actor(),
                 kind=Kind.PERSON_CREATED,
@@ -88,11 +90,12 @@ def change(*, person_id: int, actor: User, name: str, is_admin: bool, is_auditor
     with transaction.atomic(durable=True):
         person = locked_by_admin(person_id, actor)
         before = _facts(person)
-        if person.is_superuser and not is_admin:
+        if person.is_admin and not is_admin:
             check_not_last_admin(person, actor)
-        person.name, person.is_superuser, person.is_staff = name, is_admin, is_admin
-        person.save(update_fields=["name", "is_superuser", "is_staff"])
-        _set_auditor(person, is_auditor)
+        person.name = name
+        person.save(update_fields=["name"])
+        _set_role(person, Role.ADMIN, is_admin, actor)
+        _set_role(person, Role.AUDITOR, is_auditor, actor)
         after = _facts(person)
         if after != before:
             recording.record(
@@ -143,8 +146,8 @@ def check_not_last_admin(person: User, actor: User) -> None:
     """An installation keeps an admin. All admins are locked by `locked_by_admin`, so the count stays true."""
     if person.pk == actor.pk:
         raise NotAllowed("Another admin has to do this to you.")
-    others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=person.pk)
-    if person.is_superuser and not others.exists():
+    others = User.objects.admins().exclude(pk=person.pk)
+    if person.is_admin and not others.exists():
         raise Conflict("This is the last admin. Make somebody else an admin first.")
 
 
@@ -154,7 +157,7 @@ def locked_by_admin(person_id: int, actor: User) -> User:
     rows = {
         user.pk: user
         for user in User.objects.select_for_update(of=("self",), no_key=True)
-        .filter(Q(pk=person_id) | Q(is_superuser=True, is_active=True))
+        .filter(Q(pk=person_id) | Q(pk__in=User.objects.admins().values("pk")))
         .order_by("pk")
     }
     permissions.check_is_admin(rows.get(actor.pk))
@@ -177,23 +180,37 @@ def _forget_password(person: User) -> None:
     person.save(update_fields=["password"])
 
 
-def _set_auditor(person: User, is_auditor: bool) -> None:
-    app, codename = permissions.AUDITOR
-    permission = Permission.objects.get(content_type__app_label=app, codename=codename)
-    (person.user_permissions.add if is_auditor else person.user_permissions.remove)(permission)
+def _set_role(person: User, role: Role, wanted: bool, actor: User) -> None:
+    """A role for everything, of the person's own. What comes through a team is the team's."""
+    held = list(_own(person, role).select_for_update(no_key=True))
+    if wanted and not held:
+        assigning.given(role=role, to=person, actor=actor, scope=Scope.EVERYTHING)
+    if not wanted:
+        for assignment in held:
+            assigning.taken(assignment, by=actor, why="changed on the person's page", last=True)
+
+
+def _own(person: User, role: Role) -> QuerySet[RoleAssignment]:
+    return RoleAssignment.objects.filter(
+        live_at(timezone.now()), person=person, role=role, scope=Scope.EVERYTHING
+    )
+
+
+def is_admin(person: User) -> bool:
+    """Whether he is one by a role of his own."""
+    return _own(person, Role.ADMIN).exists()
 
 
 def is_auditor(person: User) -> bool:
-    """Whether he has been made an auditor himself; admins see everything without being one."""
-    app, codename = permissions.AUDITOR
-    return person.user_permissions.filter(content_type__app_label=app, codename=codename).exists()
+    """Whether he is an auditor by a role of his own; admins see everything without being one."""
+    return _own(person, Role.AUDITOR).exists()
 
 
 def _facts(person: User) -> dict[str, object]:
     return {
         "email": person.email,
         "name": person.name,
-        "admin": person.is_superuser,
+        "admin": is_admin(person),
         "auditor": is_auditor(person),
     }
 

@@ -46,6 +46,10 @@ class Agent(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="owned_agents")
     team = models.ForeignKey(Group, models.SET_NULL, null=True, blank=True, related_name="agents")
     version = models.CharField(max_length=80, default="1")
+    domain = models.SlugField(max_length=60, blank=True)
+    """Where it belongs: roles given on the domain hold for it."""
+    systems = models.JSONField(default=list, blank=True)
+    """Names of the systems it touches, for people."""
     state = models.CharField(max_length=12, choices=AgentState, default=AgentState.LIVE)
     state_reason = models.CharField(max_length=300, blank=True)
     budget_hours = models.PositiveIntegerField(default=24)
@@ -55,7 +59,10 @@ class Agent(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        permissions: ClassVar = [("manage_agent", "Can manage this agent")]
+        permissions: ClassVar = [
+            ("manage_agent", "Can manage this agent"),
+            ("read_record", "Can read everything about this agent"),
+        ]
 
     def __str__(self) -> str:
         return self.name

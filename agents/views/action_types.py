@@ -19,7 +19,7 @@ from audit import selectors as trail
 @login_required
 @require_safe
 def action_type_list(request: HttpRequest) -> HttpResponse:
-    context = {"action_types": selectors.action_types(), "may_edit": me(request).is_superuser}
+    context = {"action_types": selectors.action_types(), "may_edit": me(request).is_admin}
     return render(request, "agents/action_types.html", context)
 
 
@@ -31,7 +31,7 @@ def action_type(request: HttpRequest, name: str) -> HttpResponse:
         "action_type": found,
         "schema_text": json.dumps(found.schema, indent=2, ensure_ascii=False),
         "fields": outline.fields(found.schema, material=found.material),
-        "may_edit": me(request).is_superuser,
+        "may_edit": me(request).is_admin,
         "events": trail.latest_about([("action_type", [found.name])]),
     }
     return render(request, "agents/action_type.html", context)

@@ -100,7 +100,7 @@ def _page(
         "rows": rows,
         "present": next((row for row in rows if row.label == agent.version), None),
         "signatures": signatures,
-        "may_sign": me(request).is_superuser and agent.owner_id != me(request).pk,
+        "may_sign": me(request).is_admin and agent.owner_id != me(request).pk,
         "declare": declare or (DeclareForm(prefix="declare") if may_manage else None),
         "equivalence": equivalence
         or (EquivalenceForm(agent=agent, prefix="equivalence") if may_manage and len(rows) > 1 else None),

@@ -37,7 +37,11 @@ class Queue(models.Model):
     approvals_per_minute = models.PositiveIntegerField(default=0)
 
     class Meta:
-        permissions: ClassVar = [("review_queue", "Can decide proposals in this queue")]
+        permissions: ClassVar = [
+            ("review_queue", "Can decide proposals in this queue"),
+            ("lead_queue", "Can hand out others' work and settle disputes in this queue"),
+            ("read_record", "Can read everything in this queue"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(quorum__gte=1), name="queue_quorum_positive"),
             models.CheckConstraint(condition=Q(lease_minutes__gte=1), name="queue_lease_positive"),

@@ -116,7 +116,7 @@ def _remind(proposal: Proposal, call: Call, now: datetime) -> None:
         people = people | may
         words = f"Overdue in {proposal.queue}"
         if not people:
-            people = set(User.objects.filter(is_superuser=True, is_active=True).values_list("pk", flat=True))
+            people = set(User.objects.admins().values_list("pk", flat=True))
             words = f"Overdue, and nobody in {proposal.queue} may decide it"
     told = escalation.with_stand_ins(people, may=may, at=now)
     notifications.tell(

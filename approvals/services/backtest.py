@@ -47,9 +47,7 @@ class TooMany(Conflict):
 
 def may_backtest(user: User) -> bool:
     """Owners and managers of agents, admins, auditors."""
-    return user.is_active and (
-        user.is_superuser or user.has_perm("audit.view_auditevent") or agents.visible_agents(user).exists()
-    )
+    return user.is_active and (user.reads_everything or agents.visible_agents(user).exists())
 
 
 def check_may_backtest(user: User) -> None:

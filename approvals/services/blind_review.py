@@ -314,7 +314,7 @@ def _miss(review: BlindReview, now: datetime) -> None:
     may = [person.pk for person in blind.who_may(review, at=now)]
     words = f"Reviews after the fact are overdue in {review.queue}"
     if not may:
-        may = list(User.objects.filter(is_superuser=True, is_active=True).values_list("pk", flat=True))
+        may = list(User.objects.admins().values_list("pk", flat=True))
         words = f"A review after the fact is overdue, and nobody in {review.queue} may do it"
     notifications.tell(
         may,
@@ -343,7 +343,7 @@ def _remind(queue: Queue, now: datetime) -> int:
     if not BlindReview.objects.filter(soon).exists():
         return 0
     told = 0
-    for person in blind.reviewers_of(queue.pk):
+    for person in blind.reviewers_of(queue):
         waiting = blind.open_to(person).filter(soon)
         count = waiting.count()
         if not count:

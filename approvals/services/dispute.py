@@ -103,7 +103,7 @@ def _tell(raised: Dispute, row: Evidence) -> None:
     assert raised.review is not None
     if not blind.who_may(raised.review, at=raised.raised_at):
         notifications.tell(
-            User.objects.filter(is_superuser=True, is_active=True).values_list("pk", flat=True),
+            User.objects.admins().values_list("pk", flat=True),
             topic=Topic.DISPUTE,
             text=f"Nobody in {raised.review.queue} is left who could settle the dispute of “{raised.proposal.title}”",
             key=f"dispute_stuck:{raised.pk}",

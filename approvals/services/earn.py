@@ -38,7 +38,7 @@ def ask(*, mandate_id: int, actor: User, reason: str) -> SecondSignature:
             asked_at=timezone.now(),
         )
         _record(mandate, Kind.EARNING_ASKED, actor, reason)
-        admins = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=actor.pk)
+        admins = User.objects.admins().exclude(pk=actor.pk)
         tell(
             admins.values_list("pk", flat=True),
             topic=Topic.TIER,

@@ -137,7 +137,7 @@ def _check_text(name: str, text: str, most: int) -> None:
 
 def may_change(user: User, incident: Incident) -> bool:
     """Who answers for it, and admins."""
-    return user.is_active and (user.is_superuser or user.pk == incident.answers_id)
+    return user.is_active and (user.is_admin or user.pk == incident.answers_id)
 
 
 def write(*, incident_id: int, actor: User, root_cause: str, correction: str, close: bool) -> Incident:

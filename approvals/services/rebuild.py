@@ -72,7 +72,7 @@ def _alarm(checked: Checked, *, repair: bool) -> None:
             detail={"differences": checked.differences, "repaired": repair},
         )
         tell(
-            User.objects.filter(is_superuser=True, is_active=True).values_list("pk", flat=True),
+            User.objects.admins().values_list("pk", flat=True),
             topic=Topic.TIER,
             text=f"{checked.standing}: the stored state is not what its evidence adds up to. {words}",
             key=f"mismatch:{row.pk}:{timezone.now():%Y-%m-%d}",

@@ -9,10 +9,10 @@ from typing import Any
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from guardian.shortcuts import assign_perm, remove_perm
 
 from accounts.exceptions import Conflict, Invalid, NotFound
-from accounts.models import Calendar, User
+from accounts.models import Calendar, RoleAssignment, User, assign_role, end_role
+from accounts.roles import Role, Scope
 from accounts.services import calendars
 from accounts.services.calendars import CalendarDefinition
 from agents import authority, permissions
@@ -263,8 +263,7 @@ def assign_reviewer(*, queue_slug: str, to: User | Group, actor: User, allowed: 
         queue = Queue.objects.filter(slug=queue_slug).first()
         if queue is None:
             raise NotFound(f"There is no queue {queue_slug!r}.")
-        had = _reviews(to, queue)
-        (assign_perm if allowed else remove_perm)("approvals.review_queue", to, queue)
+        had = _let_review(to, queue, actor, allowed)
         authority.bump()
         recording.record(
             actor=actor.actor(),
@@ -281,11 +280,22 @@ def assign_reviewer(*, queue_slug: str, to: User | Group, actor: User, allowed: 
         )
 
 
-def _reviews(who: User | Group, queue: Queue) -> bool:
-    """Whether this very person or team holds the right already."""
-    rights = who.groupobjectpermission_set if isinstance(who, Group) else who.userobjectpermission_set
-    on = {"permission__content_type__model": "queue", "object_pk": str(queue.pk)}
-    return bool(rights.filter(permission__codename="review_queue", **on).exists())
+def _let_review(to: User | Group, queue: Queue, actor: User, allowed: bool) -> bool:
+    """Give or take the role of reviewer on the very queue. Returns whether this person or team held it before."""
+    if allowed:
+        _, is_new = assign_role(
+            Role.REVIEWER, to=to, scope=Scope.QUEUE, scope_id=str(queue.pk), given_by=actor
+        )
+        return not is_new
+    holder = {"team": to} if isinstance(to, Group) else {"person": to}
+    on_queue = {"scope": Scope.QUEUE, "scope_id": str(queue.pk), "ended_at": None}
+    reviewing = [Role.REVIEWER, Role.SENIOR_REVIEWER]
+    held = list(
+        RoleAssignment.objects.select_for_update(no_key=True).filter(role__in=reviewing, **holder, **on_queue)
+    )
+    for assignment in held:
+        end_role(assignment, why="taken on the queue's page", at=timezone.now(), by=actor)
+    return bool(held)
 
 
 def publish_policy(

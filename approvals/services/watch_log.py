@@ -58,7 +58,7 @@ def _gone(missing: list[tuple[int, int]]) -> int:
 
 def _alarm(kind: Kind, detail: dict[str, Any], text: str, *, key: str) -> None:
     told = tell(
-        User.objects.filter(is_superuser=True, is_active=True).values_list("pk", flat=True),
+        User.objects.admins().values_list("pk", flat=True),
         topic=Topic.LOG,
         text=text,
         key=key,

@@ -25,7 +25,7 @@ def calendar_list(request: HttpRequest) -> HttpResponse:
         "lines": [
             {"calendar": one, "week": week_of(one), "is_open": one.hours.is_open(now)} for one in found
         ],
-        "may_edit": me(request).is_superuser,
+        "may_edit": me(request).is_admin,
     }
     return render(request, "approvals/admin/calendars.html", context)
 

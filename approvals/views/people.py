@@ -22,7 +22,7 @@ def person(request: HttpRequest, person_id: int) -> HttpResponse:
     found = get_object_or_404(User, pk=person_id)
     initial = {
         "name": found.name,
-        "is_admin": found.is_superuser,
+        "is_admin": found.is_admin,
         "is_auditor": people.is_auditor(found),
     }
     form = PersonForm(request.POST or None, initial=initial)
@@ -36,7 +36,7 @@ def person(request: HttpRequest, person_id: int) -> HttpResponse:
         "rights": overview.rights_of(found),
         "teams": found.groups.order_by("name"),
         "is_auditor": initial["is_auditor"],
-        "may_edit": me(request).is_superuser,
+        "may_edit": me(request).is_admin,
         "events": trail.latest_about([("person", [str(found.pk)])]),
     }
     return render(request, "approvals/admin/person.html", context)

@@ -20,7 +20,7 @@ SHOWN = 20
 @login_required
 @require_safe
 def policy_list(request: HttpRequest) -> HttpResponse:
-    context = {"policies": overview.policies(), "may_edit": me(request).is_superuser}
+    context = {"policies": overview.policies(), "may_edit": me(request).is_admin}
     return render(request, "approvals/admin/policies.html", context)
 
 
@@ -39,7 +39,7 @@ def policy(request: HttpRequest, domain: str) -> HttpResponse:
             (version, policy_words.changes(before, version.rules))
             for version, before in zip(versions[:SHOWN], earlier, strict=False)
         ],
-        "may_edit": me(request).is_superuser,
+        "may_edit": me(request).is_admin,
     }
     return render(request, "approvals/admin/policy.html", context)
 

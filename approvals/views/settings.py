@@ -38,7 +38,7 @@ from audit import selectors as trail
 @require_safe
 def queue_list(request: HttpRequest) -> HttpResponse:
     queues = overview.queue_lines(list(Queue.objects.order_by("domain", "name")))
-    context = {"lines": queues, "may_edit": me(request).is_superuser}
+    context = {"lines": queues, "may_edit": me(request).is_admin}
     return render(request, "approvals/admin/queues.html", context)
 
 
@@ -54,8 +54,8 @@ def queue(request: HttpRequest, slug: str) -> HttpResponse:
         "chain": _chain(found),
         "looks": [(risk, found.view_seconds[risk]) for risk in set_up.RISKS if found.view_seconds.get(risk)],
         "line": line,
-        "form": ReviewerForm(people=line.people, teams=line.teams) if me(request).is_superuser else None,
-        "may_edit": me(request).is_superuser,
+        "form": ReviewerForm(people=line.people, teams=line.teams) if me(request).is_admin else None,
+        "may_edit": me(request).is_admin,
         "events": trail.latest_about([("queue", [found.slug])]),
     }
     return render(request, "approvals/admin/queue.html", context)

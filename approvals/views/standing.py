@@ -75,7 +75,7 @@ def mandate_tier(request: HttpRequest, slug: str, action_type: str) -> HttpRespo
 @asks
 def mandate_ceiling(request: HttpRequest, slug: str, action_type: str) -> HttpResponse:
     found = _managed(request, slug, action_type)
-    form = CeilingForm(request.POST or None, mandate=found, is_admin=me(request).is_superuser)
+    form = CeilingForm(request.POST or None, mandate=found, is_admin=me(request).is_admin)
     return _act(
         request,
         found,

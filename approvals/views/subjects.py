@@ -133,7 +133,7 @@ def _page(
     about = None if subject is None else keeping.about(subject)
     initial = {} if subject is None else {"subject_type": subject.type, "subject_id": subject.id}
     context = {
-        "may_act": me(request).is_superuser,
+        "may_act": me(request).is_admin,
         "find": forms.get("find") or FindForm(initial=initial),
         "subject": subject,
         "about": about,
@@ -198,7 +198,7 @@ def _retention(
         "form": form,
         "rows": rows,
         "is_preview": is_preview,
-        "may_act": me(request).is_superuser,
+        "may_act": me(request).is_admin,
         "is_held": keeping.is_everything_held(),
     }
     return render(request, "approvals/retention.html", context, status=status)

@@ -162,7 +162,7 @@ def add_up() -> None:
 
 def fill_shelves(cast: Cast, rng: random.Random) -> None:
     """A library of probes for every action type of which something was rejected or mended."""
-    admin = next(user for user in cast.users.values() if user.is_superuser)
+    admin = next(user for user in cast.users.values() if user.is_admin)
     for kind in cast.types.values():
         if kind.probes.exists():
             continue

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
-from guardian.models import GroupObjectPermission
 
-from accounts.models import Absence, User
+from accounts import assigning
+from accounts.models import Absence, RoleAssignment, User, assign_role
+from accounts.roles import Role, Scope
 from accounts.services import absences
 from agents.autonomy import Tier
 from agents.models import Agent, Mandate
@@ -77,9 +78,7 @@ def _people() -> None:
             if created:
                 recording.record(actor=_ACTOR, kind=Kind.TEAM_CHANGED, target=Target("team", str(team.pk)),
                                  after={"name": name})  # fmt: skip
-        Group.objects.get(name=people.AUDITORS).permissions.add(
-            Permission.objects.get(codename="view_auditevent", content_type__app_label="audit")
-        )
+        _give(Role.AUDITOR, Group.objects.get(name=people.AUDITORS))
         for person in people.PEOPLE:
             if person.email in existing:
                 continue
@@ -88,10 +87,10 @@ def _people() -> None:
                 email=person.email,
                 name=person.name,
                 password=password,
-                is_superuser=person.is_admin,
-                is_staff=person.is_admin,
                 time_zone="Europe/Amsterdam",
             )
+            if person.is_admin:
+                _give(Role.ADMIN, user)
             user.groups.set(Group.objects.filter(name__in=person.teams))
             recording.record(
                 actor=_ACTOR,
@@ -104,6 +103,19 @@ def _people() -> None:
                     "teams": list(person.teams),
                 },
             )
+
+
+def _give(role: Role, to: User | Group) -> None:
+    """A role for everything, with its event."""
+    assignment, is_new = assign_role(role, to=to, source=RoleAssignment.Source.SETUP)
+    if is_new:
+        recording.record(
+            actor=_ACTOR,
+            kind=Kind.ROLE_GIVEN,
+            target=assigning.target(Scope.EVERYTHING, ""),
+            after={"holds": True},
+            detail={**assigning.facts(assignment), "is_given": True},
+        )
 
 
 EARNED = {
@@ -134,11 +146,9 @@ def _reviewers(admin: User) -> None:
     for slug, teams in people.REVIEWED_BY.items():
         queue = Queue.objects.get(slug=slug)
         given = set(
-            GroupObjectPermission.objects.filter(
-                permission__codename="review_queue",
-                permission__content_type__model="queue",
-                object_pk=str(queue.pk),
-            ).values_list("group__name", flat=True)
+            RoleAssignment.objects.filter(
+                role=Role.REVIEWER, scope=Scope.QUEUE, scope_id=str(queue.pk), ended_at=None
+            ).values_list("team__name", flat=True)
         )
         for name in teams:
             if name not in given:

@@ -13,9 +13,9 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from guardian.shortcuts import assign_perm
 
-from accounts.models import User
+from accounts.models import RoleAssignment, User, assign_role
+from accounts.roles import Role, Scope
 from agents import authority
 from agents.models import Agent
 from agents.services import credentials
@@ -104,7 +104,10 @@ def _let_review(person: User, queues: Any) -> None:
         if queue.pk in held:
             continue
         with transaction.atomic(durable=True):
-            assign_perm("approvals.review_queue", person, queue)
+            assign_role(
+                Role.REVIEWER, to=person, scope=Scope.QUEUE, scope_id=str(queue.pk),
+                source=RoleAssignment.Source.SETUP,
+            )  # fmt: skip
             authority.bump()
             recording.record(
                 actor=_ACTOR,

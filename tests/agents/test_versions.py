@@ -8,7 +8,8 @@ from django.db import transaction
 from django.test import Client
 
 from accounts.exceptions import Conflict, NotAllowed
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from agents import evidence
 from agents.autonomy import Tier
 from agents.evidence import Judgement
@@ -162,7 +163,7 @@ def test_who_asked_and_who_owns_the_agent_do_not_sign() -> None:
     for person in (the.agent.owner, the.reviewer):
         with pytest.raises(NotAllowed):
             versions.sign_equivalence(signature_id=asked.pk, actor=person, reason="Fine.")
-    User.objects.filter(pk=the.agent.owner.pk).update(is_superuser=True)
+    assign_role(Role.ADMIN, to=the.agent.owner)
     with pytest.raises(NotAllowed):
         versions.sign_equivalence(
             signature_id=asked.pk, actor=User.objects.get(pk=the.agent.owner.pk), reason="Fine."

@@ -6,9 +6,9 @@ import re
 import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
-from guardian.shortcuts import assign_perm
 
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from agents.autonomy import Tier
 from agents.models import ActionType, Agent, Credential, Mandate
 from agents.tokens import is_well_formed
@@ -238,7 +238,7 @@ def test_member_of_a_managing_team_may_stop_the_agent() -> None:
 def test_auditor_looks_and_changes_nothing() -> None:
     the = desk()
     auditor = person()
-    assign_perm("audit.view_auditevent", auditor)
+    assign_role(Role.AUDITOR, to=auditor)
     client = signed_in(auditor)
 
     page = client.get(f"/agents/{the.agent.slug}/")

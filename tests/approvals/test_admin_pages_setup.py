@@ -6,9 +6,9 @@ import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
-from guardian.shortcuts import assign_perm
 
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from agents.autonomy import Tier
 from approvals import policy_words
 from approvals.models import Grant, Outcome, PolicyVersion, Proposal, Queue, Verdict
@@ -276,7 +276,7 @@ def test_auditor_sees_an_unknown_outcome_and_is_not_offered_to_settle_it() -> No
     the = desk()
     proposal = unknown(the)
     auditor = person()
-    assign_perm("audit.view_auditevent", auditor)
+    assign_role(Role.AUDITOR, to=auditor)
     client = signed_in(auditor)
 
     page = client.get("/outcomes/unknown/").content.decode()

@@ -4,13 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 from guardian.shortcuts import assign_perm
 
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from agents.models import Evidence
 from approvals import judging
 from approvals.models import BlindReview, Dispute, Notification, Proposal, Verdict
@@ -91,7 +91,7 @@ def test_who_may_dispute() -> None:
     _, row = judged(the)
     manager, auditor = person(), person()
     assign_perm("agents.manage_agent", manager, the.agent)
-    auditor.user_permissions.add(Permission.objects.get(codename="view_auditevent"))
+    assign_role(Role.AUDITOR, to=auditor)
     page = f"/proposals/{row.proposal_id}/"
     assert "Dispute it" not in signed_in(auditor).get(page).content.decode()
     assert raise_it(auditor, row).status_code == 403

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.test import Client
 from guardian.shortcuts import assign_perm
 
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from agents.autonomy import Tier
 from agents.models import Evidence, Mandate
 from approvals import judging
@@ -197,7 +197,7 @@ def test_an_admin_may_close_it_and_an_auditor_reads_it() -> None:
     report(the.reviewer, the, the.approved())
     made = Incident.objects.get()
     auditor = person()
-    auditor.user_permissions.add(Permission.objects.get(codename="view_auditevent"))
+    assign_role(Role.AUDITOR, to=auditor)
     data = {"root_cause": "x", "correction": "y", "close": "1"}
     assert signed_in(auditor).get(f"/incidents/{made.pk}/").status_code == 200
     assert signed_in(auditor).post(f"/incidents/{made.pk}/write/", data).status_code == 403

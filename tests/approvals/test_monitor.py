@@ -9,9 +9,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from guardian.models import UserObjectPermission
 
-from accounts.models import User
+from accounts.models import RoleAssignment, User
 from agents.autonomy import Tier
 from agents.models import AgentState
 from agents.services import assign_owners
@@ -374,7 +373,7 @@ def test_what_one_may_no_longer_see_says_only_that() -> None:
     proposal = the.propose()
     client = signed_in(the.reviewer)
     html = body(client.get("/monitor/"))
-    UserObjectPermission.objects.filter(user=the.reviewer).delete()
+    RoleAssignment.objects.filter(person=the.reviewer).delete()
     told = body(pulse(client, html))
     assert "not for you to see any more" in told and proposal.title not in told
     assert pulse(client, told).status_code == 204

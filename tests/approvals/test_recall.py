@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from accounts.exceptions import Invalid, NotAllowed, NotFound
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from agents.autonomy import Tier
 from agents.models import Evidence
 from approvals.exceptions import WrongState
@@ -33,7 +33,7 @@ def take_back(proposal: Proposal, by: User, reason: str = "twice the same order"
 
 def auditor() -> User:
     user = person("Anna Auditor")
-    user.user_permissions.add(Permission.objects.get(codename="view_auditevent"))
+    assign_role(Role.AUDITOR, to=user)
     return user
 
 

@@ -13,9 +13,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from guardian.shortcuts import assign_perm
 
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from accounts.services import absences
 from agents.autonomy import Tier
 from agents.services import action_types
@@ -48,7 +48,7 @@ def client_of(user: User) -> Client:
 
 def auditor() -> User:
     user = person("Audra Auditor")
-    assign_perm("audit.view_auditevent", user)
+    assign_role(Role.AUDITOR, to=user)
     return user
 
 

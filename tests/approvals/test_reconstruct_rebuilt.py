@@ -6,9 +6,9 @@ import pytest
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
-from guardian.shortcuts import assign_perm
 
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from accounts.services import people, teams
 from agents.autonomy import Tier
 from agents.services import action_types
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def auditor() -> User:
     user = person("Audra Auditor")
-    assign_perm("audit.view_auditevent", user)
+    assign_role(Role.AUDITOR, to=user)
     return user
 
 

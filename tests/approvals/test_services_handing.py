@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
 from accounts.exceptions import Invalid, NotAllowed, NotFound
-from accounts.models import Absence
+from accounts.models import Absence, assign_role
+from accounts.roles import Role
 from approvals import colleagues, permissions
 from approvals.exceptions import AlreadyClaimed, MayNotDecide, WrongState
 from approvals.models import Claim, Comment, Notification, Proposal, Skip, Verdict
@@ -179,7 +179,7 @@ def test_who_may_comment() -> None:
     the = desk()
     proposal = the.propose()
     auditor = person("Aud Itor")
-    auditor.user_permissions.add(Permission.objects.get(codename="view_auditevent"))
+    assign_role(Role.AUDITOR, to=auditor)
     for author in (the.reviewer, the.agent.owner, admin()):
         comment(proposal_id=proposal.pk, author=author, text=f"from {author}")
     with pytest.raises(NotAllowed):
@@ -221,7 +221,7 @@ def test_exactly_who_may_see_a_proposal_can_be_named() -> None:
     proposal = the.propose()
     other = desk()
     auditor = person()
-    auditor.user_permissions.add(Permission.objects.get(codename="view_auditevent"))
+    assign_role(Role.AUDITOR, to=auditor)
     everybody = [
         the.reviewer,
         the.second,

@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from accounts.exceptions import DomainError, Invalid, NotAllowed, NotFound
+from accounts.models import assign_role
+from accounts.roles import Role
 from agents.autonomy import Tier
 from agents.exceptions import AgentNotLive, BadCredential
 from agents.models import Agent, AgentState, Credential, Mandate
@@ -270,7 +271,7 @@ def test_who_only_looks_settles_nothing() -> None:
     proposal = running(the)
     expire.mark_unknown(now=timezone.now() + timedelta(minutes=61))
     auditor = person()
-    auditor.user_permissions.add(Permission.objects.get(codename="view_auditevent"))
+    assign_role(Role.AUDITOR, to=auditor)
     with pytest.raises(NotAllowed):
         report.settle(proposal_id=proposal.pk, person=auditor, status="failed", note="")
     with pytest.raises(NotFound):

@@ -10,9 +10,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from guardian.shortcuts import assign_perm
 
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from agents import standings
 from agents.autonomy import Tier
 from agents.models import Evidence, Mandate, Promotion, Standing, Stop
@@ -180,7 +180,7 @@ ACTIONS = ("tier", "ceiling", "thresholds", "automatic", "reset", "earning")
 def test_auditors_look_and_change_nothing() -> None:
     the = earned()
     auditor = person()
-    assign_perm("audit.view_auditevent", auditor)
+    assign_role(Role.AUDITOR, to=auditor)
     client = signed_in(auditor)
 
     assert "Change it" not in text(the, client)

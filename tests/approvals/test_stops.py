@@ -5,13 +5,13 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
 from accounts.exceptions import Conflict, Invalid, NotAllowed, NotFound
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from agents.autonomy import Tier
 from agents.models import Stop
 from agents.services.assign_owners import assign_manager
@@ -170,7 +170,7 @@ def test_who_may_pull_which() -> None:
     the.propose()
     manager, stranger, seer, auditor = person(), person(), reviewer(queue()), person()
     assign_manager(agent_id=the.agent.pk, to=manager, actor=admin())
-    auditor.user_permissions.add(Permission.objects.get(codename="view_auditevent"))
+    assign_role(Role.AUDITOR, to=auditor)
     may = {
         "agent": [admin(), the.agent.owner, manager, the.reviewer],
         "mandate": [admin(), the.agent.owner, manager, the.reviewer],

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client
 
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from approvals.models import Proposal
 from audit import ending
 from audit.models import AuditEvent, ContentKind, LegalHold, Retention
@@ -27,7 +27,7 @@ def signed_in(user: User) -> Client:
 
 def auditor() -> User:
     found = factories.person("Olga Auditor")
-    found.user_permissions.add(Permission.objects.get(codename="view_auditevent"))
+    assign_role(Role.AUDITOR, to=found)
     return found
 
 

@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client
 
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from approvals.models import Claim, Comment, HeldBallot, Proposal, Skip, Verdict
 from approvals.services import set_up
 from approvals.services.claim import claim
@@ -16,7 +16,7 @@ from audit.models import AuditEvent
 from tests.factories import REASONS, Desk, admin, desk, person, queue, reviewer
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ACTIONS = ("skip", "assign", "escalate", "comment")
+ACTIONS = ("skip", "assign_role", "escalate", "comment")
 
 
 def signed_in(user: User, *, csrf: bool = False) -> Client:
@@ -60,7 +60,7 @@ def test_nobody_acts_by_a_get_without_a_token_or_without_signing_in(action: str)
     assert traces(proposal) == before
 
 
-@pytest.mark.parametrize("action", ["skip", "assign", "escalate"])
+@pytest.mark.parametrize("action", ["skip", "assign_role", "escalate"])
 def test_who_may_not_decide_is_refused_and_that_is_recorded(action: str) -> None:
     the = desk()
     settings_of(the, escalation=[{"after": 60, "queue": queue().slug}])
@@ -89,7 +89,7 @@ def test_an_auditor_reads_the_thread_and_writes_nothing() -> None:
     proposal = the.propose()
     signed_in(the.reviewer).post(f"/proposals/{proposal.pk}/comment/", {"text": "Look at <b>this</b>"})
     auditor = person()
-    auditor.user_permissions.add(Permission.objects.get(codename="view_auditevent"))
+    assign_role(Role.AUDITOR, to=auditor)
     client = signed_in(auditor)
     html = client.get(f"/proposals/{proposal.pk}/").content.decode()
     assert "Look at &lt;b&gt;this&lt;/b&gt;" in html and f"/proposals/{proposal.pk}/comment/" not in html

@@ -155,11 +155,11 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "setup/action-types/-/add/": (K.ACTION_TYPE_SAVED,),
     "setup/action-types/<str:name>/edit/": (K.ACTION_TYPE_SAVED,),
     # People
-    "people/<int:person_id>/": (K.PERSON_CHANGED,),
+    "people/<int:person_id>/": (K.PERSON_CHANGED, K.ROLE_GIVEN, K.ROLE_ENDED),
     "people/<int:person_id>/deactivate/": (K.PERSON_DEACTIVATED,),
     "people/<int:person_id>/issue-link/": (K.PERSON_LINKED,),
     "people/<int:person_id>/reactivate/": (K.PERSON_REACTIVATED,),
-    "people/invite/": (K.PERSON_CREATED,),
+    "people/invite/": (K.PERSON_CREATED, K.ROLE_GIVEN),
     "preferences/": (K.PREFERENCES_SAVED,),
     "absence/": (K.ABSENCE_SAVED,),
     "absences/": (K.ABSENCE_SAVED,),

@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from guardian.shortcuts import assign_perm
 
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from accounts.services import people
 from approvals.models import Verdict
 from audit import recording, search
@@ -31,7 +31,7 @@ def log_dir(settings: Any, tmp_path: Path) -> Path:
 
 def auditor(zone: str = "UTC") -> Client:
     user = person("Audra Auditor", time_zone=zone)
-    assign_perm("audit.view_auditevent", user)
+    assign_role(Role.AUDITOR, to=user)
     client = Client()
     client.force_login(user)
     return client

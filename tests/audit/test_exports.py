@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 import pytest
 from django.test import Client
-from guardian.shortcuts import assign_perm
 
+from accounts.models import assign_role
+from accounts.roles import Role
 from accounts.services import people
 from approvals.models import Verdict
 from audit import search, spreadsheet
@@ -37,7 +38,7 @@ def log_dir(settings: Any, tmp_path: Path) -> Path:
 
 def auditor() -> Client:
     user = person("Audra Auditor")
-    assign_perm("audit.view_auditevent", user)
+    assign_role(Role.AUDITOR, to=user)
     client = Client()
     client.force_login(user)
     return client

@@ -4,8 +4,9 @@ import hashlib
 
 import pytest
 from django.test import Client
-from guardian.shortcuts import assign_perm
 
+from accounts.models import assign_role
+from accounts.roles import Role
 from approvals.models import Verdict
 from audit import words
 from audit.models import AuditEvent
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def auditor() -> Client:
     user = person("Audra Auditor")
-    assign_perm("audit.view_auditevent", user)
+    assign_role(Role.AUDITOR, to=user)
     client = Client()
     client.force_login(user)
     return client

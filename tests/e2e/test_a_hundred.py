@@ -78,7 +78,7 @@ def laid_out(url: str, settings: Any, tmp_path: Path) -> Desk:
     reviewer.groups.set(
         Group.objects.filter(name__in=[people.CARE, people.PAYABLE, people.SENIOR, people.DESK])
     )
-    admin = User.objects.filter(is_superuser=True).first()
+    admin = User.objects.admins().first()
     assert admin is not None
     for queue in Queue.objects.all():
         set_up.assign_reviewer(queue_slug=queue.slug, to=reviewer, actor=admin)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from guardian.shortcuts import assign_perm
 from playwright.sync_api import Browser, Page, expect
 
-from accounts.models import User
+from accounts.models import User, assign_role
+from accounts.roles import Role
 from accounts.services import people
 from approvals.models import Verdict
 from audit.models import AuditEvent
@@ -32,7 +32,7 @@ def log_dir(settings: Any, tmp_path: Path) -> Path:
 
 def auditor() -> User:
     user = person("Audra Auditor")
-    assign_perm("audit.view_auditevent", user)
+    assign_role(Role.AUDITOR, to=user)
     return user
 
 

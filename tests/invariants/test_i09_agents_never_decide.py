@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from accounts.models import User
+from accounts.models import RoleAssignment, User
 from agents.models import Agent, Credential, Mandate
 from approvals.models import Claim, Decision, Policy, Proposal, Queue, Vote
 from tests.factories import ARGUMENTS, Desk, desk
@@ -68,8 +68,9 @@ def authority() -> list[Any]:
         list(Credential.objects.order_by("pk").values("pk", "expires_at", "revoked_at")),
         list(Queue.objects.order_by("pk").values()),
         list(Policy.objects.order_by("pk").values()),
-        list(User.objects.order_by("pk").values("pk", "is_superuser", "is_active")),
+        list(User.objects.order_by("pk").values("pk", "is_active")),
         list(Group.objects.values()),
+        list(RoleAssignment.objects.order_by("pk").values()),
     ]
 
 

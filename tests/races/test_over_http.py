@@ -44,7 +44,7 @@ def browser(url: str, user: User) -> httpx.Client:
     """A signed-in browser with its CSRF token."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[BACKEND_SESSION_KEY] = "accounts.backends.Roles"
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.save()
     secret = _get_new_csrf_string()

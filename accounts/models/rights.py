@@ -1,0 +1,218 @@
+"""What a person may do, read in one query from guardian's object permissions, his own and those of his teams.
+
+This is the one place that reads and writes them. What has run out counts for nothing from that very moment, whether
+or not anybody has swept it up (I10)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models.access import (
+    Domain,
+    Installation,
+    PersonPermission,
+    RoleAssignment,
+    TeamPermission,
+    live_at,
+)
+from accounts.once import once
+from accounts.roles import ROLES, Duty, Role, Scope
+
+if TYPE_CHECKING:
+    from accounts.models.people import User
+
+SCOPES = {
+    ("accounts", "installation"): Scope.EVERYTHING,
+    ("accounts", "domain"): Scope.DOMAIN,
+    ("approvals", "queue"): Scope.QUEUE,
+    ("agents", "agent"): Scope.AGENT,
+}
+"""What a permission is attached to, by the content type of the thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where one duty holds: for everything, for domains (slugs), for queues and agents (primary keys)."""
+
+    everywhere: bool = False
+    domains: frozenset[str] = frozenset()
+    queues: frozenset[int] = frozenset()
+    agents: frozenset[int] = frozenset()
+
+    def __bool__(self) -> bool:
+        return self.everywhere or bool(self.domains or self.queues or self.agents)
+
+    def on_queues(self, *, through: str = "") -> Q:
+        """Queues it holds for, as a filter; `through` leads to them (`"queue__"`)."""
+        return self._filter(self.queues, through)
+
+    def on_agents(self, *, through: str = "") -> Q:
+        """Agents it holds for, likewise."""
+        return self._filter(self.agents, through)
+
+    def has_domain(self, domain: str) -> bool:
+        return self.everywhere or domain in self.domains
+
+    def _filter(self, ids: frozenset[int], through: str) -> Q:
+        if self.everywhere:
+            return Q()
+        if not ids and not self.domains:
+            return Q(pk__in=[])
+        found = Q(**{f"{through}pk__in": sorted(ids)})
+        if self.domains:
+            found |= Q(**{f"{through}domain__in": sorted(self.domains)})
+        return found
+
+
+NOWHERE = Reach()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Everything a person may do, by duty."""
+
+    reaches: Mapping[Duty, Reach]
+
+    def reach(self, duty: Duty) -> Reach:
+        return self.reaches.get(duty, NOWHERE)
+
+    @property
+    def is_admin(self) -> bool:
+        return self.reach(Duty.ADMINISTER).everywhere
+
+    @property
+    def reads_everything(self) -> bool:
+        """Admins, and auditors of everything."""
+        return self.is_admin or self.reach(Duty.READ).everywhere
+
+
+NOTHING = Held({})
+_CODENAMES = frozenset(duty.value for duty in Duty)
+
+
+def held_by(user: "User") -> Held:
+    """One query. Who is deactivated holds nothing."""
+    if user.pk is None or not user.is_active:
+        return NOTHING
+    return once("held", user.pk, lambda: _held_by(user))
+
+
+def _held_by(user: "User") -> Held:
+    live = Q(assignment=None) | live_at(timezone.now(), through="assignment__")
+    columns = (
+        "permission__codename",
+        "permission__content_type__app_label",
+        "permission__content_type__model",
+        "object_pk",
+    )
+    own = PersonPermission.objects.filter(live, user=user).values_list(*columns)
+    teams = TeamPermission.objects.filter(live, group__user=user).values_list(*columns)
+    found: dict[Duty, dict[Scope, set[str]]] = {}
+    for codename, app, model, pk in own.union(teams):
+        scope = SCOPES.get((app, model))
+        if scope is not None and codename in _CODENAMES:
+            found.setdefault(Duty(codename), {}).setdefault(scope, set()).add(pk)
+    return Held({duty: _reach(scopes) for duty, scopes in found.items()})
+
+
+def _reach(scopes: Mapping[Scope, set[str]]) -> Reach:
+    return Reach(
+        everywhere=Scope.EVERYTHING in scopes,
+        domains=frozenset(scopes.get(Scope.DOMAIN, ())),
+        queues=frozenset(int(pk) for pk in scopes.get(Scope.QUEUE, ())),
+        agents=frozenset(int(pk) for pk in scopes.get(Scope.AGENT, ())),
+    )
+
+
+def assign_role(
+    role: Role,
+    *,
+    to: "User | Group",
+    scope: Scope = Scope.EVERYTHING,
+    scope_id: str = "",
+    source: str = RoleAssignment.Source.PAGE,
+    given_by: "User | None" = None,
+    reason: str = "",
+    ends_at: datetime | None = None,
+) -> tuple[RoleAssignment, bool]:
+    """A step of giving a role: the assignment and the object permissions that carry it. Returns it, and whether it is
+    new. One that has run out makes room; the same one again changes nothing. Its event is the caller's business."""
+    with transaction.atomic():
+        holder = {"team": to, "person": None} if isinstance(to, Group) else {"person": to, "team": None}
+        where = {"scope": scope, "scope_id": scope_id}
+        now = timezone.now()
+        for present in RoleAssignment.objects.select_for_update(no_key=True).filter(
+            role=role, ended_at=None, **holder, **where
+        ):
+            if present.ends_at is None or present.ends_at > now:
+                return present, False
+            end_role(present, why="ran out", at=now)
+        assignment = RoleAssignment.objects.create(
+            role=role, source=source, given_by=given_by, reason=reason, ends_at=ends_at, starts_at=now, given_at=now,
+            **holder, **where,
+        )  # fmt: skip
+        _carry(assignment)
+        return assignment, True
+
+
+def end_role(assignment: RoleAssignment, *, why: str, at: datetime, by: "User | None" = None) -> None:
+    """A step of taking a role back, on a locked assignment: its object permissions go, the row stays as history."""
+    table = PersonPermission if assignment.team_id is None else TeamPermission
+    table.objects.filter(assignment=assignment).delete()
+    assignment.ended_at, assignment.ended_by, assignment.ended_why = at, by, why[:300]
+    assignment.save(update_fields=["ended_at", "ended_by", "ended_why"])
+
+
+def _carry(assignment: RoleAssignment) -> None:
+    scope = Scope(assignment.scope)
+    if scope is Scope.EVERYTHING:
+        Installation.objects.get_or_create(pk=1)
+    elif scope is Scope.DOMAIN:
+        Domain.objects.get_or_create(slug=assignment.scope_id)
+    content_type = content_type_of(scope)
+    codenames = [duty.value for duty in ROLES[Role(assignment.role)].duties]
+    carried = {
+        "content_type": content_type,
+        "object_pk": assignment.scope_id or "1",
+        "assignment": assignment,
+    }
+    for permission in Permission.objects.filter(content_type=content_type, codename__in=codenames):
+        if assignment.team_id is None:
+            PersonPermission.objects.create(user_id=assignment.person_id, permission=permission, **carried)
+        else:
+            TeamPermission.objects.create(group_id=assignment.team_id, permission=permission, **carried)
+
+
+def content_type_of(scope: Scope) -> ContentType:
+    """The content type of the things a scope names."""
+    app, model = next(names for names, one in SCOPES.items() if one is scope)
+    return ContentType.objects.get_by_natural_key(app, model)
+
+
+def holders(duty: Duty, *, scope: Scope, scope_id: object = "", domain: str = "") -> Q:
+    """People who have the duty on one thing now, as a filter on people: given on itself, on its `domain`, or on
+    everything; by a right of their own or a team's."""
+    carried = permissions_on(duty, scope=scope, scope_id=scope_id, domain=domain)
+    own = PersonPermission.objects.filter(carried).values("user")
+    teams = Group.user_set.through.objects.filter(
+        group__in=TeamPermission.objects.filter(carried).values("group")
+    )
+    return Q(pk__in=own) | Q(pk__in=teams.values("user"))
+
+
+def permissions_on(duty: Duty, *, scope: Scope, scope_id: object = "", domain: str = "") -> Q:
+    """The live object permissions by which somebody has the duty on one thing, as a filter on either table."""
+    places = Q(permission__content_type=content_type_of(Scope.EVERYTHING))
+    if domain:
+        places |= Q(permission__content_type=content_type_of(Scope.DOMAIN), object_pk=domain)
+    if scope is not Scope.EVERYTHING:
+        places |= Q(permission__content_type=content_type_of(scope), object_pk=str(scope_id))
+    live = Q(assignment=None) | live_at(timezone.now(), through="assignment__")
+    return Q(permission__codename=duty.value) & places & live
