@@ -25,6 +25,8 @@ KEPT_OF_QUEUE = (
     "view_seconds",
     "reading_rate",
     "approvals_per_minute",
+    "needs_second_factor",
+    "allows_self_approval",
 )
 """What stays as it is on an existing queue where the file does not say it; so does `bulk_amount`."""
 FIELDS_OF_ACTION_TYPE = (

@@ -66,6 +66,8 @@ _QUEUE = _object(
     view_seconds=_object([], low=_WHOLE, medium=_WHOLE, high=_WHOLE, critical=_WHOLE),
     reading_rate=_WHOLE,
     approvals_per_minute=_WHOLE,
+    needs_second_factor={"type": "boolean"},
+    allows_self_approval={"type": "boolean"},
 )
 
 _ACTION_TYPE = _object(

@@ -191,6 +191,17 @@ class QueueForm(forms.Form):
         "never for high or critical risk. Empty: always one by one.",
     )
 
+    needs_second_factor = forms.BooleanField(
+        required=False,
+        label="High risk: two factors",
+        help_text="Its reviewers need a passkey or an authenticator app besides the password.",
+    )
+    allows_self_approval = forms.BooleanField(
+        required=False,
+        label="Owners may approve low risk",
+        help_text="An agent's owner who reviews here may approve its actions of low risk. Each one says so in the log.",
+    )
+
     BASICS = ("name", "slug", "domain", "quorum", "lease_minutes", "undo_seconds")
     TIMES = (
         "calendar",
@@ -201,6 +212,7 @@ class QueueForm(forms.Form):
         "remind_minutes",
         "expires_minutes",
     )
+    WHO = ("needs_second_factor", "allows_self_approval")
     LOOKS = ("view_low", "view_medium", "view_high", "view_critical")
     PACE = ("reading_rate", "approvals_per_minute", "bulk_amount")
 
@@ -229,6 +241,10 @@ class QueueForm(forms.Form):
     @property
     def times(self) -> list[Any]:
         return self.section(self.TIMES)
+
+    @property
+    def who(self) -> list[Any]:
+        return self.section(self.WHO)
 
     @property
     def looks(self) -> list[Any]:

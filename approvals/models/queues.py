@@ -16,7 +16,9 @@ class Queue(models.Model):
     `due_by_priority` maps urgent, high, low to minutes, `due_minutes` is for normal; both run on `calendar`.
     `escalation` is a list of {"after": minutes in the queue, "queue": slug} or {"after", "team"}, in order.
     `view_seconds` maps a risk to the least time of looking before approving; `reading_rate` adds to it by length
-    (characters a second, 0 for none). `bulk_amount` is the most that may be decided several at once (None: never)."""
+    (characters a second, 0 for none). `bulk_amount` is the most that may be decided several at once (None: never).
+    `needs_second_factor` marks a queue of high risk: its reviewers sign in with two factors. `allows_self_approval` lets
+    an agent's owner approve its actions of low risk alone; each such decision says so."""
 
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=120)
@@ -35,6 +37,8 @@ class Queue(models.Model):
     view_seconds = models.JSONField(default=dict, blank=True)
     reading_rate = models.PositiveIntegerField(default=0)
     approvals_per_minute = models.PositiveIntegerField(default=0)
+    needs_second_factor = models.BooleanField(default=False)
+    allows_self_approval = models.BooleanField(default=False)
 
     class Meta:
         permissions: ClassVar = [

@@ -53,6 +53,8 @@ class QueueDefinition:
     view_seconds: dict[str, int] = field(default_factory=dict)
     reading_rate: int = 0
     approvals_per_minute: int = 0
+    needs_second_factor: bool = False
+    allows_self_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)
