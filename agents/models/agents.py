@@ -28,6 +28,7 @@ class AuthorityVersion(models.Model):
 
 
 class AgentState(models.TextChoices):
+    PREPARING = "preparing", "In preparation"
     LIVE = "live", "Live"
     SUSPENDED = "suspended", "Suspended"
     RETIRED = "retired", "Retired"
@@ -52,6 +53,9 @@ class Agent(models.Model):
     """Names of the systems it touches, for people."""
     state = models.CharField(max_length=12, choices=AgentState, default=AgentState.LIVE)
     state_reason = models.CharField(max_length=300, blank=True)
+    ownerless_since = models.DateTimeField(null=True, blank=True)
+    """When it was noticed that its owner has left. For people and for telling them once; that it works in the loop
+    meanwhile is read from the owner himself (`has_live_owner`)."""
     budget_hours = models.PositiveIntegerField(default=24)
     budget_count = models.PositiveIntegerField(null=True, blank=True)
     budget_amount = models.DecimalField(max_digits=18, decimal_places=2, null=True, blank=True)
@@ -70,13 +74,20 @@ class Agent(models.Model):
     def actor(self) -> Actor:
         return Actor("agent", str(self.pk), self.slug)
 
+    @property
+    def has_live_owner(self) -> bool:
+        """Whether somebody answers for it. Without him nothing it does passes a person by."""
+        return self.owner.is_active
+
 
 class Credential(models.Model):
-    """A secret that authenticates one agent. Only SHA-256 of the token is kept; it lives at most 90 days."""
+    """One way in which an agent proves who it is: a secret (only SHA-256 of the token is kept; it lives at most 90
+    days) or, where it has an `identity`, tokens of an issuer that we trust, without any secret of ours (at most a
+    year). Whoever registered either may not decide the agent's proposals (I8)."""
 
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="credentials")
     key_id = models.CharField(max_length=16, unique=True)
-    token_hash = models.BinaryField(max_length=32, unique=True)
+    token_hash = models.BinaryField(max_length=32, unique=True, null=True)
     label = models.CharField(max_length=80, blank=True)
     registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -85,10 +96,20 @@ class Credential(models.Model):
     replaced_by = models.OneToOneField(
         "self", models.SET_NULL, null=True, blank=True, related_name="replaces"
     )
+    networks = models.JSONField(default=list, blank=True)
+    """Where it may be used from, as CIDR; empty is everywhere (agents/networks.py)."""
     last_used_at = models.DateTimeField(null=True, blank=True)
+    last_used_from = models.CharField(max_length=64, blank=True)
+    """The address of that request, as config/middleware.RequestSource knows it."""
+    reminded = models.PositiveSmallIntegerField(null=True, blank=True)
+    """The last of 14, 7 and 1 days before its end of which people were told."""
 
     def __str__(self) -> str:
         return f"{self.agent} {self.key_id}"
+
+    @property
+    def is_identity(self) -> bool:
+        return self.token_hash is None
 
     @property
     def is_usable(self) -> bool:
@@ -98,6 +119,23 @@ class Credential(models.Model):
     def expires_soon(self) -> bool:
         """Within two weeks: time to rotate."""
         return self.is_usable and self.expires_at < timezone.now() + timedelta(days=14)
+
+
+class Identity(models.Model):
+    """Tokens of which issuer, for which audience and subject, are this agent's (agents/identity.py).
+
+    Its credential carries who registered it, its networks, its end and its revocation."""
+
+    credential = models.OneToOneField(Credential, models.CASCADE, primary_key=True, related_name="identity")
+    issuer = models.CharField(max_length=300, db_index=True)
+    audience = models.CharField(max_length=300)
+    subject = models.CharField(max_length=300)
+    """A pattern for the whole of `sub`: `*` stands for any characters but the separators / and :."""
+    claims = models.JSONField(default=dict, blank=True)
+    """Further claims that must have exactly these values."""
+
+    def __str__(self) -> str:
+        return f"{self.issuer} {self.subject}"
 
 
 class AgentVersion(models.Model):
