@@ -7,12 +7,14 @@ from approvals.models.probes import Probe, ProbePosition, ProbeServing
 from approvals.models.proposals import APPROVED, Priority, Proposal, ProposalQuerySet, Revision
 from approvals.models.queues import Policy, PolicyVersion, Queue
 from approvals.models.reviews import BlindReview, Dispute, Incident, Judgement
+from approvals.models.signing import Challenge, Signature
 from approvals.models.watching import Backtest, RollbackRequest
 
 __all__ = [
     "APPROVED",
     "Backtest",
     "BlindReview",
+    "Challenge",
     "ChatAddress",
     "Claim",
     "Comment",
@@ -37,6 +39,7 @@ __all__ = [
     "Revision",
     "RollbackRequest",
     "SavedView",
+    "Signature",
     "SigningKey",
     "Skip",
     "Verdict",

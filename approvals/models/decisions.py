@@ -56,7 +56,7 @@ class Vote(models.Model):
 class HeldBallot(models.Model):
     """A verdict given and not yet sent: the undo window of its queue is open. It settles at `settles_at` unless
     its reviewer takes it back; until then the agent sees a pending proposal. `arguments` are an edit's canonical
-    bytes."""
+    bytes, `signature` the passkey's where it was signed."""
 
     proposal = models.OneToOneField(Proposal, models.CASCADE, related_name="held_ballot")
     reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="held_ballots")
@@ -66,6 +66,9 @@ class HeldBallot(models.Model):
     reason = models.CharField(max_length=60, blank=True)
     comment = models.TextField(blank=True)
     arguments = models.BinaryField(null=True)
+    signature = models.OneToOneField(
+        "approvals.Signature", models.PROTECT, null=True, related_name="held_ballot"
+    )
     held_at = models.DateTimeField()
     settles_at = models.DateTimeField(db_index=True)
 
