@@ -169,7 +169,8 @@ class TeamPermission(GroupObjectPermissionAbstract):
 class TeamJoin(models.Model):
     """Since when, and by whom, a person is in a team; a membership without one is older than these rows.
 
-    `directory` memberships come from an identity provider and are ended by it alone."""
+    `directory` memberships come from an identity provider and are ended by it alone. What an admin gave stays the
+    admin's; `in_directory_too` says that the provider names this person as well (accounts/joining.py)."""
 
     class Source(models.TextChoices):
         PAGE = "page", "by an admin"
@@ -180,6 +181,7 @@ class TeamJoin(models.Model):
     source = models.CharField(max_length=12, choices=Source, default=Source.PAGE)
     joined_at = models.DateTimeField(default=timezone.now)
     joined_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    in_directory_too = models.BooleanField(default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["team", "person"], name="one_join_per_member")]

@@ -3,7 +3,7 @@
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 
-from accounts import permissions
+from accounts import joining, permissions
 from accounts.exceptions import Conflict, Invalid, NotFound
 from accounts.models import User
 from audit import recording
@@ -28,30 +28,17 @@ def create(*, name: str, actor: User) -> Group:
 
 
 def set_member(*, team_id: int, person_id: int, actor: User, member: bool) -> Group:
-    """Put a person into a team or take him out. What is so already changes nothing and is no event."""
+    """Put a person into a team or take him out. What is so already changes nothing and is no event.
+
+    Whom the company's directory put in is taken out there. Raises `NotFound`, `Conflict`."""
     permissions.check_is_admin(actor)
     with transaction.atomic(durable=True):
         team = Group.objects.select_for_update(no_key=True).filter(pk=team_id).first()
         person = User.objects.filter(pk=person_id).first()
         if team is None or person is None:
             raise NotFound("There is no such team or person.")
-        if member and not person.is_active:
-            raise Conflict(f"{person} is deactivated.")
-        if person.groups.filter(pk=team.pk).exists() != member:
-            (person.groups.add if member else person.groups.remove)(team)
-            recording.record(
-                actor=actor.actor(),
-                kind=Kind.TEAM_CHANGED,
-                target=_target(team),
-                before={"in_team": not member},
-                after={"in_team": member},
-                detail={
-                    "team": team.name,
-                    "person": str(person),
-                    "person_id": str(person.pk),
-                    "member": member,
-                },
-            )
+        step = joining.join if member else joining.leave
+        step(person, team, source=joining.PAGE, by=actor)
     return team
 
 

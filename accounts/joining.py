@@ -1,0 +1,100 @@
+"""Steps of joining and leaving a team, each with its event; within the caller's transaction, on a locked team.
+
+A membership has one row that says whose it is. An admin's is never ended by a directory, nor a directory's by an admin:
+who holds both reasons stays in until both are gone. A directory never fills a team that makes its members admins."""
+
+from django.contrib.auth.models import Group
+from django.utils import timezone
+
+from accounts.exceptions import Conflict, NotAllowed
+from accounts.models import RoleAssignment, TeamJoin, User, live_at
+from accounts.roles import Role
+from audit import recording
+from audit.events import Actor, Kind, Target
+
+PAGE, DIRECTORY = TeamJoin.Source.PAGE, TeamJoin.Source.DIRECTORY
+
+
+def join(person: User, team: Group, *, source: str, by: User | Actor) -> bool:
+    """Put a person in. What is so already is no event; returns whether it was not."""
+    if not person.is_active:
+        raise Conflict(f"{person} is deactivated.")
+    if source == DIRECTORY:
+        check_directory_may_fill(team)
+    found = _row(person, team)
+    is_member = person.groups.filter(pk=team.pk).exists()
+    if is_member and found is None:
+        found = TeamJoin.objects.create(team=team, person=person, source=PAGE, joined_at=person.date_joined)
+    if is_member and found is not None:
+        _also(found, source, by)
+        return False
+    TeamJoin.objects.filter(team=team, person=person).delete()
+    TeamJoin.objects.create(
+        team=team, person=person, source=source, joined_by=by if isinstance(by, User) else None
+    )
+    person.groups.add(team)
+    _record(person, team, source=source, by=by, member=True)
+    return True
+
+
+def leave(person: User, team: Group, *, source: str, by: User | Actor) -> bool:
+    """Take a person out, as far as `source` put him in; returns whether he is out now by this.
+
+    An admin gets a `Conflict` where the directory alone keeps somebody in."""
+    if not person.groups.filter(pk=team.pk).exists():
+        return False
+    found = _row(person, team)
+    if source == DIRECTORY:
+        if found is None or found.source != DIRECTORY:
+            TeamJoin.objects.filter(team=team, person=person).update(in_directory_too=False)
+            return False
+    elif found is not None and found.source == DIRECTORY:
+        raise Conflict(f"{person} is in this team by the company's directory, and leaves it there.")
+    elif found is not None and found.in_directory_too:
+        found.source, found.in_directory_too, found.joined_by = DIRECTORY, False, None
+        found.joined_at = timezone.now()
+        found.save(update_fields=["source", "in_directory_too", "joined_by", "joined_at"])
+        return False
+    TeamJoin.objects.filter(team=team, person=person).delete()
+    person.groups.remove(team)
+    _record(person, team, source=source, by=by, member=False)
+    return True
+
+
+def check_directory_may_fill(team: Group) -> None:
+    """Who becomes an admin is decided here, by a person, never by a group of an identity provider (A28)."""
+    admins = RoleAssignment.objects.filter(live_at(timezone.now()), team=team, role=Role.ADMIN)
+    if admins.exists():
+        raise NotAllowed(f"{team} makes its members admins; only an admin puts people into it.")
+
+
+def _row(person: User, team: Group) -> TeamJoin | None:
+    return TeamJoin.objects.select_for_update(no_key=True).filter(team=team, person=person).first()
+
+
+def _also(found: TeamJoin, source: str, by: User | Actor) -> None:
+    """One who is in already is in for the other reason, too."""
+    if found.source == source or (source == DIRECTORY and found.in_directory_too):
+        return
+    if source == PAGE:
+        found.source, found.joined_at = PAGE, timezone.now()
+        found.joined_by = by if isinstance(by, User) else None
+    found.in_directory_too = True
+    found.save(update_fields=["source", "in_directory_too", "joined_at", "joined_by"])
+
+
+def _record(person: User, team: Group, *, source: str, by: User | Actor, member: bool) -> None:
+    recording.record(
+        actor=by.actor() if isinstance(by, User) else by,
+        kind=Kind.TEAM_CHANGED,
+        target=Target("team", str(team.pk)),
+        before={"in_team": not member},
+        after={"in_team": member},
+        detail={
+            "team": team.name,
+            "person": str(person),
+            "person_id": str(person.pk),
+            "member": member,
+            "source": source,
+        },
+    )
