@@ -1,15 +1,28 @@
 """Steps of giving a role and taking it back, each with its event; within the caller's transaction.
 
-Nobody gives himself a role: an admin who wants one asks another admin for it (A28)."""
+Nobody gives himself a role, nor another account of his: an admin who wants one asks another admin for it (A28)."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth.models import Group
+from django.db.models import Q
 from django.utils import timezone
 
+from accounts import permissions, second_person
 from accounts.exceptions import Conflict, Invalid, NotAllowed
-from accounts.models import RoleAssignment, User, assign_role, content_type_of, end_role, live_at
+from accounts.models import (
+    LinkedAccount,
+    PendingChange,
+    RoleAssignment,
+    User,
+    assign_role,
+    content_type_of,
+    end_role,
+    live_at,
+)
 from accounts.roles import ROLES, Role, Scope
+from accounts.second_person import Line, What
 from audit import recording
 from audit.events import Actor, Kind, Target, system
 
@@ -51,6 +64,107 @@ def given(
     return assignment
 
 
+def given_or_asked(
+    *,
+    role: Role,
+    to: User | Group,
+    actor: User,
+    scope: Scope,
+    scope_id: str = "",
+    reason: str = "",
+    ends_at: datetime | None = None,
+    source: str = RoleAssignment.Source.PAGE,
+    hours: int | None = None,
+    request: int | None = None,
+) -> RoleAssignment | PendingChange:
+    """The same, or the asking for it where it takes a second person. `hours` counts from the moment it is given.
+
+    `request` is the access request that it answers."""
+    now = timezone.now()
+    if hours is not None:
+        ends_at = now + timedelta(hours=hours)
+    if not second_person.needed_for_role(role, scope):
+        return given(
+            role=role, to=to, actor=actor, scope=scope, scope_id=scope_id, reason=reason, ends_at=ends_at,
+            source=source,
+        )  # fmt: skip
+    check_may_be_given(role=role, to=to, actor=actor, scope=scope, ends_at=ends_at)
+    present = _present(role, to, scope, scope_id)
+    if present is not None and present.ends_at == ends_at:
+        return present
+    if present is not None:
+        raise Conflict(f"{to} holds this role already, until another moment. Take it back first.")
+    until = (
+        f"for {hours} hours from then" if hours else f"until {ends_at:%Y-%m-%d %H:%M} UTC" if ends_at else ""
+    )
+    line = Line(str(to), "does not hold it", f"holds it {until}".strip())
+    return second_person.ask(
+        what=What.ROLE,
+        about=f"{role} {scope} {scope_id} {_kind(to)} {to.pk}",
+        payload={
+            "role": role,
+            "to": _kind(to),
+            "to_id": to.pk,
+            "scope": scope,
+            "scope_id": scope_id,
+            "reason": reason,
+            "source": source,
+            "hours": hours,
+            "ends_at": ends_at.isoformat() if ends_at and not hours else None,
+            "request": request,
+        },
+        shown=second_person.shown(
+            f"Give {to} the role {ROLES[role].label.lower()}{_where(scope, scope_id)}", [line]
+        ),
+        by=actor,
+        reason=reason,
+    )
+
+
+def carry_out(change: PendingChange) -> RoleAssignment:
+    """A step of the second person's yes: give the role as it was asked for, by the asker's own rights of now."""
+    asked: dict[str, Any] = change.payload
+    permissions.check_is_admin(change.asked_by)
+    ends_at = datetime.fromisoformat(asked["ends_at"]) if asked["ends_at"] else None
+    if asked["hours"]:
+        ends_at = timezone.now() + timedelta(hours=asked["hours"])
+    return given(
+        role=Role(asked["role"]),
+        to=holder_of(change),
+        actor=change.asked_by,
+        scope=Scope(asked["scope"]),
+        scope_id=asked["scope_id"],
+        reason=asked["reason"],
+        ends_at=ends_at,
+        source=asked["source"],
+    )
+
+
+def holder_of(change: PendingChange) -> User | Group:
+    """To whom a pending change gives a role."""
+    table = Group if change.payload["to"] == "team" else User
+    found = table._default_manager.filter(pk=change.payload["to_id"]).first()
+    if found is None:
+        raise Conflict("Whom it was for is gone. Decline it.")
+    assert isinstance(found, User | Group)
+    return found
+
+
+def _present(role: Role, to: User | Group, scope: Scope, scope_id: str) -> RoleAssignment | None:
+    holder = {"team": to} if isinstance(to, Group) else {"person": to}
+    return RoleAssignment.objects.filter(
+        live_at(timezone.now()), role=role, scope=scope, scope_id=scope_id, **holder
+    ).first()
+
+
+def _kind(to: User | Group) -> str:
+    return "team" if isinstance(to, Group) else "person"
+
+
+def _where(scope: Scope, scope_id: str) -> str:
+    return " for everything" if scope is Scope.EVERYTHING else f" on {scope.label.lower()} {scope_id}"
+
+
 def check_may_be_given(
     *, role: Role, to: User | Group, actor: User, scope: Scope, ends_at: datetime | None
 ) -> None:
@@ -62,17 +176,31 @@ def check_may_be_given(
             "The role was not given.",
             errors=[{"field": "scope", "message": f"{bundle.label} can be given on: {places}"}],
         )
-    if isinstance(to, User):
-        if to.pk == actor.pk:
-            raise NotAllowed("Nobody gives himself a role; ask for it, and another admin answers.")
-        if not to.is_active:
-            raise Conflict(f"{to} is deactivated.")
-    elif role is not Role.AUDITOR and to.user_set.filter(pk=actor.pk).exists():
-        raise NotAllowed("You are in this team; another admin has to give it the role.")
+    check_not_for_himself(role=role, to=to, actor=actor)
     if ends_at is not None and ends_at <= timezone.now() + timedelta(minutes=1):
         raise Invalid(
             "The role was not given.", errors=[{"field": "ends_at", "message": "must be in the future"}]
         )
+
+
+def check_not_for_himself(*, role: Role, to: User | Group, actor: User) -> None:
+    """Asked of who gives it, and of who says yes as the second person."""
+    own = {actor.pk, *linked_to(actor)}
+    if isinstance(to, User):
+        if to.pk == actor.pk:
+            raise NotAllowed("Nobody gives himself a role; ask for it, and another admin answers.")
+        if to.pk in own:
+            raise NotAllowed(f"{to} is another account of yours; another admin has to give the role.")
+        if not to.is_active:
+            raise Conflict(f"{to} is deactivated.")
+    elif role is not Role.AUDITOR and to.user_set.filter(pk__in=own).exists():
+        raise NotAllowed("You are in this team; another admin has to give it the role.")
+
+
+def linked_to(person: User) -> set[int]:
+    """His other accounts (links are pairs; who links three links each with each)."""
+    pairs = LinkedAccount.objects.filter(Q(first=person) | Q(second=person)).values_list("first", "second")
+    return {pk for pair in pairs for pk in pair} - {person.pk}
 
 
 def taken(assignment: RoleAssignment, *, by: User | None, why: str, last: bool = False) -> None:

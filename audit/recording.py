@@ -22,6 +22,7 @@ _INSERT = (
 _NOWHERE = Source()
 _source: ContextVar[Source] = ContextVar("audit_source", default=_NOWHERE)
 _command: ContextVar[str] = ContextVar("audit_command", default="")
+_second: ContextVar[Actor | None] = ContextVar("audit_second", default=None)
 
 
 class OutsideTransaction(RuntimeError):
@@ -52,6 +53,16 @@ def by_command(name: str) -> Iterator[None]:
         yield
     finally:
         _command.reset(token)
+
+
+@contextmanager
+def seconded_by(actor: Actor) -> Iterator[None]:
+    """What a second person carries out that somebody else has asked for: he does it, on the asker's behalf."""
+    token = _second.set(actor)
+    try:
+        yield
+    finally:
+        _second.reset(token)
 
 
 def present() -> Source:
@@ -99,6 +110,9 @@ def prepare(*, actor: Actor, kind: str, target: Target, **facts: Unpack[Facts]) 
 
     The target of a refusal is an address somebody made up: PostgreSQL's text has no NUL, the content escapes it."""
     source = _source.get()
+    second = _second.get()
+    if second is not None and actor.kind == "human" and actor.id != second.id:
+        facts["on_behalf_of"], actor = actor, second
     if _command.get() and actor.kind == "human":
         facts["on_behalf_of"] = actor
         actor = system(f"manage.py {_command.get()}")

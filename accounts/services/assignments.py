@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts import assigning, permissions
 from accounts.exceptions import NotFound
-from accounts.models import RoleAssignment, User
+from accounts.models import PendingChange, RoleAssignment, User
 from accounts.roles import Role, Scope
 
 
@@ -22,13 +22,14 @@ def give(
     reason: str = "",
     ends_at: datetime | None = None,
     source: str = RoleAssignment.Source.PAGE,
-) -> RoleAssignment:
+) -> RoleAssignment | PendingChange:
     """Give a role on something that exists (the caller has looked it up). The same one again changes nothing.
 
+    What takes a second person is only asked for, and comes back as what waits (accounts/second_person.py).
     Raises `NotAllowed`, `Invalid`, `Conflict`."""
     permissions.check_is_admin(actor)
     with transaction.atomic(durable=True):
-        return assigning.given(
+        return assigning.given_or_asked(
             role=role, to=to, actor=actor, scope=scope, scope_id=scope_id, reason=reason, ends_at=ends_at,
             source=source,
         )  # fmt: skip

@@ -184,7 +184,7 @@ def _set_role(person: User, role: Role, wanted: bool, actor: User) -> None:
     """A role for everything, of the person's own. What comes through a team is the team's."""
     held = list(_own(person, role).select_for_update(no_key=True))
     if wanted and not held:
-        assigning.given(role=role, to=person, actor=actor, scope=Scope.EVERYTHING)
+        assigning.given_or_asked(role=role, to=person, actor=actor, scope=Scope.EVERYTHING)
     if not wanted:
         for assignment in held:
             assigning.taken(assignment, by=actor, why="changed on the person's page", last=True)
