@@ -13,7 +13,7 @@ from django.db.models import F
 from django.db.models.functions import Length
 
 from accounts.models import User
-from approvals import permissions, record, several
+from approvals import permissions, record, separation, several
 from approvals.models import HeldBallot, Proposal, Queue, Revision, Vote
 from approvals.reading import alike, sheet
 from approvals.reading.alike import Group, Item
@@ -257,8 +257,8 @@ class _Standing:
 def _closed(proposals: Sequence[Proposal], viewer: User) -> dict[UUID, str]:
     """Why this person may not decide some of them; the decision itself asks `permissions` again. A few queries."""
     ids = [one.pk for one in proposals]
-    behind = permissions.principals(viewer)
-    conflicted = set(permissions.conflicted_agent_ids(viewer))
+    behind = separation.principals(viewer)
+    conflicted = set(separation.conflicted_agent_ids(viewer))
     teams = set(viewer.groups.values_list("name", flat=True))
     voted = set(
         Vote.objects.filter(

@@ -13,10 +13,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts.exceptions import NotFound
-from accounts.models import Absence, User
-from agents import permissions as agents
-from agents.models import Credential
-from approvals import deadlines, permissions
+from accounts.models import User
+from approvals import deadlines, permissions, separation
 from approvals.models import BlindReview, Decision, Dispute, Incident, Proposal, Queue, Revision, Vote
 from audit import recording
 from audit.events import Kind, Target, system
@@ -84,8 +82,8 @@ def open_to(user: User) -> QuerySet[BlindReview]:
     and without anybody who has already said something about the proposal: voted on it, decided or edited it, judged
     it after the fact, disputed a judgement of it, reported it; nor who would recognise a probe. Whom somebody stands in
     for counts like himself."""
-    behind = permissions.principals(user)
-    own_agents = {*permissions.conflicted_agent_ids(user), *permissions.managed_agent_ids(user)}
+    behind = separation.principals(user)
+    own_agents = separation.conflicted_agent_ids(user)
     teams = list(user.groups.values_list("name", flat=True))
     return BlindReview.objects.filter(
         Q(proposal__roles=[]) | Q(proposal__roles__has_any_keys=teams or [""]),
@@ -120,16 +118,11 @@ def who_may(review: BlindReview, *, at: datetime) -> list[User]:
     entitled = User.objects.filter(permissions.reviewers_of(review.queue), is_active=True)
     if proposal.roles:
         entitled = entitled.filter(pk__in=User.objects.filter(groups__name__in=proposal.roles))
-    out: set[int] = {proposal.agent.owner_id}
-    out |= set(Credential.objects.filter(agent=proposal.agent_id).values_list("registered_by", flat=True))
+    out = separation.answerable(proposal.agent)
     for said, who in zip(_said(proposal, {"isnull": False}), _WHO, strict=True):
         out |= set(said.values_list(who, flat=True))
-    stand_ins = Absence.objects.at(at).filter(person__in=out).exclude(delegate=None)
-    out |= set(stand_ins.values_list("delegate", flat=True))
-    managers = User.objects.filter(agents.managers_of(proposal.agent))
-    left = (
-        entitled.exclude(pk__in=out).exclude(pk__in=managers.values("pk")).distinct().order_by("name", "pk")
-    )
+    out = separation.speaking_for({pk for pk in out if pk is not None}, at=at)
+    left = entitled.exclude(pk__in=out).distinct().order_by("name", "pk")
     knows_nothing = permissions.without_who_know(set(left.values_list("pk", flat=True)), proposal)
     return [person for person in left if person.pk in knows_nothing]
 

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from accounts.models import User
 from agents.autonomy import Tier
 from agents.models import AgentState
-from approvals import permissions
+from approvals import permissions, separation
 from approvals.models import APPROVED, Decision, Proposal, RollbackRequest
 from approvals.states import State
 
@@ -158,7 +158,7 @@ def _rows(user: User, proposals: Sequence[Proposal]) -> list[Row]:
     rights = _Rights(
         person=user,
         queues=frozenset(permissions.reviewable_queue_ids(user)),
-        conflicted=frozenset(permissions.conflicted_agent_ids(user)),
+        conflicted=frozenset(separation.conflicted_agent_ids(user)),
         managed=frozenset(permissions.managed_agent_ids(user)),
         teams=frozenset(user.groups.values_list("name", flat=True)),
     )

@@ -8,12 +8,13 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.exceptions import NotAllowed, NotFound
-from accounts.models import Absence, User, holders
+from accounts.models import User, holders
 from accounts.once import once
 from accounts.roles import Duty, Scope
 from agents import permissions as agents
-from agents.models import Agent, Credential
+from agents.models import Agent
 from agents.permissions import can_manage
+from approvals import separation
 from approvals.exceptions import MayNotDecide
 from approvals.models import BlindReview, Probe, ProbeServing, Proposal, Queue, Vote
 
@@ -42,61 +43,24 @@ def readable_queue_ids(user: User) -> list[int]:
     return sorted({*reviewable_queue_ids(user), *queue_ids(user, Duty.READ)})
 
 
-def principals(user: User) -> list[int]:
-    """This person and everybody absent whose delegate he is: what one of them may not judge, he may not (I8)."""
-    return list(once("principals", user.pk, lambda: _principals(user)))
-
-
-def _principals(user: User) -> list[int]:
-    absent = Absence.objects.filter(delegate=user, person__is_active=True)
-    now = timezone.now()
-    return [user.pk, *absent.filter(starts_at__lte=now, ends_at__gt=now).values_list("person", flat=True)]
-
-
-def conflicted_agent_ids(user: User) -> list[int]:
-    """Agents this person must not judge: owned by him, or with a credential he registered (I8), or by somebody
-    absent whose delegate he is."""
-    behind = principals(user)
-    return list(
-        Agent.objects.filter(Q(owner__in=behind) | Q(credentials__registered_by__in=behind))
-        .distinct()
-        .values_list("pk", flat=True)
-    )
-
-
-def conflict_with(agent_id: int) -> Q:
-    """Votes of people who must not judge this agent, as a filter on votes: its owner, whoever registered a credential,
-    and who was their delegate when he voted."""
-    registrars = Credential.objects.filter(agent_id=agent_id).values("registered_by")
-    owners = Agent.objects.filter(pk=agent_id).values("owner")
-    delegates = Absence.objects.filter(
-        Q(person__in=registrars) | Q(person__in=owners),
-        delegate=OuterRef("reviewer"),
-        starts_at__lte=OuterRef("voted_at"),
-        ends_at__gt=OuterRef("voted_at"),
-    )
-    return Q(reviewer__in=registrars) | Q(reviewer__in=owners) | Q(Exists(delegates))
-
-
-def check_can_decide(user: User, proposal: Proposal) -> None:
-    """Raise `MayNotDecide` with the reason, or return.
+def check_can_decide(user: User, proposal: Proposal) -> bool:
+    """Raise `MayNotDecide` with the reason, or return whether he decides about an agent he answers for himself, which
+    a queue may allow for what is of low risk.
 
     Order: right on the queue, separation of duties, roles the policy asks for."""
     if proposal.queue_id is None or proposal.queue_id not in reviewable_queue_ids(user):
         raise MayNotDecide("You are not a reviewer of this queue.")
     if proposal.planted and proposal.pk in kept_from(user):
         raise NotFound("There is no such proposal, or it is not for you to see.")
-    behind = principals(user)
-    if proposal.agent.owner_id == user.pk:
-        raise MayNotDecide("You own this agent; somebody else has to decide.")
-    if Credential.objects.filter(agent_id=proposal.agent_id, registered_by=user).exists():
-        raise MayNotDecide("You registered a credential of this agent; somebody else has to decide.")
-    if proposal.agent.owner_id in behind:
-        raise MayNotDecide("You stand in for this agent's owner; somebody else has to decide.")
-    if Credential.objects.filter(agent_id=proposal.agent_id, registered_by__in=behind).exists():
-        raise MayNotDecide("You stand in for somebody who registered a credential of this agent.")
+    assert proposal.queue is not None
+    if why := separation.cooling(user, proposal.queue):
+        raise MayNotDecide(why)
+    conflict = separation.conflict(user, proposal.agent)
+    if conflict and not separation.owners_may(proposal):
+        raise MayNotDecide(conflict)
     if proposal.roles and not user.groups.filter(name__in=proposal.roles).exists():
         raise MayNotDecide(f"The policy asks for a member of {' or '.join(proposal.roles)}.")
+    return bool(conflict)
 
 
 def reviewers_of(queue: Queue) -> Q:
@@ -117,13 +81,15 @@ def _deciders(proposal: Proposal) -> list[User]:
     entitled = User.objects.filter(reviewers_of(proposal.queue), is_active=True)
     if proposal.roles:
         entitled = entitled.filter(pk__in=User.objects.filter(groups__name__in=proposal.roles))
-    registrars = Credential.objects.filter(agent_id=proposal.agent_id)
-    conflicted = {proposal.agent.owner_id, *registrars.values_list("registered_by", flat=True)}
-    voted = Vote.objects.filter(proposal=proposal, revision__number=proposal.revision)
-    conflicted |= set(voted.values_list("reviewer", flat=True))
     now = timezone.now()
-    stand_ins = Absence.objects.filter(person__in=conflicted, starts_at__lte=now, ends_at__gt=now)
-    conflicted |= set(stand_ins.exclude(delegate=None).values_list("delegate", flat=True))
+    voted = set(
+        Vote.objects.filter(proposal=proposal, revision__number=proposal.revision).values_list(
+            "reviewer", flat=True
+        )
+    )
+    conflicted = separation.speaking_for(voted, at=now) if voted else set()
+    if not separation.owners_may(proposal):
+        conflicted |= separation.who_must_not(proposal.agent, at=now)
     return list(entitled.exclude(pk__in=conflicted).distinct().order_by("name", "pk"))
 
 
@@ -145,14 +111,17 @@ def check_has_not_voted(user: User, proposal: Proposal) -> None:
     """The editor of a revision and everybody who voted on it have had their one vote, and so has their delegate."""
     voters = set(
         Vote.objects.filter(
-            proposal=proposal, revision__number=proposal.revision, reviewer__in=principals(user)
+            proposal=proposal,
+            revision__number=proposal.revision,
+            reviewer__in=separation.principals(user),
         ).values_list("reviewer", flat=True)
     )
     if user.pk in voters:
         raise MayNotDecide("You have already voted on this revision; a second person has to.")
     if voters:
         raise MayNotDecide(
-            "You stand in for somebody who has voted on this revision; a second person has to."
+            "Somebody you stand in for, or another account of yours, has voted on this revision; "
+            "a second person has to."
         )
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.exceptions import NotFound
 from accounts.models import User
 from agents.models import Agent
-from approvals import permissions
+from approvals import permissions, separation
 from approvals.models import Proposal, Queue
 
 DUE_SOON = timedelta(minutes=30)
@@ -170,11 +170,11 @@ def waiting_ids(*, reviewer: User, queue_ids: list[int], limit: int) -> list[UUI
         return []
     values: dict[str, Any] = {
         "queues": queue_ids,
-        "agents": permissions.conflicted_agent_ids(reviewer),
+        "agents": separation.conflicted_agent_ids(reviewer),
         "kept_from": permissions.kept_from(reviewer),
         "teams": list(reviewer.groups.values_list("name", flat=True)),
         "reviewer": reviewer.pk,
-        "behind": permissions.principals(reviewer),
+        "behind": separation.principals(reviewer),
         "passed_over": timezone.now() - PASSED_OVER,
         "limit": limit,
     }

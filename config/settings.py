@@ -11,7 +11,7 @@ import django_stubs_ext
 import structlog
 from celery.schedules import crontab
 
-from config import addresses, embedded, mail, secret
+from config import addresses, embedded, mail, rates, secret
 from config.problem import Problem
 
 django_stubs_ext.monkeypatch()  # lets annotations name ModelAdmin[User] and the like at run time
@@ -99,6 +99,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "config.middleware.PersonLimits",
     "config.middleware.PersonSource",
     "config.middleware.LocalTime",
     "config.middleware.RightsReadOnce",
@@ -107,7 +108,11 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
-API_MIDDLEWARE = ["config.middleware.RequestSource", "config.middleware.DomainErrors"]
+API_MIDDLEWARE = [
+    "config.middleware.RequestSource",
+    "config.middleware.DomainErrors",
+    "config.middleware.AgentLimits",
+]
 """What stands before /api/ and the health addresses, which know no session (STACK.md: few middlewares there)."""
 
 ROOT_URLCONF = "config.urls"
@@ -136,7 +141,10 @@ AUTHENTICATION_BACKENDS = [
 ]
 GUARDIAN_USER_OBJ_PERMS_MODEL = "accounts.PersonPermission"
 GUARDIAN_GROUP_OBJ_PERMS_MODEL = "accounts.TeamPermission"
-SILENCED_SYSTEM_CHECKS = ["guardian.W001"]  # its backend knows no end of a right; accounts.backends does
+SILENCED_SYSTEM_CHECKS = [
+    "guardian.W001",  # its backend knows no end of a right; accounts.backends does
+    "security.W021",  # the browsers' preload list takes a whole domain, which is not for one program on it to say
+]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -158,6 +166,13 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {"login": "120/m/ip" if DEMO else "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
 LOGIN_URL = "account_login"
+SECOND_FACTOR = os.environ.get("COUNTERSIGN_SECOND_FACTOR") or (
+    "required" if IS_HTTPS and not DEMO else "offered"
+)
+"""Whether admins and reviewers of high-risk queues can do anything before they have a second factor: "required", as
+wherever the installation is served by https, or "offered" (accounts/second_factor.py)."""
+if SECOND_FACTOR not in ("required", "offered"):
+    raise Problem(f"COUNTERSIGN_SECOND_FACTOR={SECOND_FACTOR} is neither required nor offered.")
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 
@@ -168,18 +183,27 @@ CACHES = {
         "KEY_PREFIX": "countersign",
     }
 }
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "accounts.session_store"
 SESSION_COOKIE_AGE = 12 * 3600
+SESSION_IDLE_SECONDS = 30 * 60
+"""A session ends twelve hours after the sign-in, and thirty minutes after its person did something last."""
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = IS_HTTPS
 CSRF_COOKIE_SECURE = IS_HTTPS
+if IS_HTTPS:  # bound by the browser to this host, this path and TLS
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+else:
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "sessionid", "csrftoken"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "config.views.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = os.environ.get("COUNTERSIGN_HSTS_SUBDOMAINS", "1") != "0"
+SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_HTTPS else None
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -195,6 +219,11 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+COOL_DOWN_HOURS = 24
+"""So old a right has to be before an admin decides by it (approvals/separation.py)."""
+
+LIMITS = rates.from_environment(os.environ)
+"""How often agents and people may ask, and how much of an agent may be open (config/limits.py)."""
 REFUSALS_EACH = 10
 """So many refusals of one party for one reason within ten minutes are an event each (config/refusals.py)."""
 
@@ -225,6 +254,12 @@ EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL.starttls, MAIL.tls
 EMAIL_TIMEOUT = 10
 EMAIL_FILE_PATH = VAR / "mail"
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = MAIL.sender
+ISSUER_HOSTS = frozenset(
+    host.strip().lower() for host in os.environ.get("COUNTERSIGN_ISSUER_HOSTS", "").split(",") if host.strip()
+)
+"""Servers inside the company whose key sets are fetched although their addresses are private (agents/fetching.py)."""
+ISSUERS_ON_LOOPBACK = DEBUG
+"""Whether an issuer may be on this machine itself and speak without TLS."""
 CHAT_HOSTS = frozenset(
     host.strip().lower() for host in os.environ.get("COUNTERSIGN_CHAT_HOSTS", "").split(",") if host.strip()
 )

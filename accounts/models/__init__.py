@@ -23,6 +23,7 @@ from accounts.models.rights import (
     held_by,
     holders,
     permissions_on,
+    reach_of,
 )
 from accounts.models.working import Absence, AbsenceQuerySet, Calendar
 
@@ -57,4 +58,5 @@ __all__ = [
     "holders",
     "live_at",
     "permissions_on",
+    "reach_of",
 ]

@@ -3,7 +3,7 @@
 This is the one place that reads and writes them. What has run out counts for nothing from that very moment, whether
 or not anybody has swept it up (I10)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -60,6 +60,9 @@ class Reach:
     def has_domain(self, domain: str) -> bool:
         return self.everywhere or domain in self.domains
 
+    def covers_agent(self, pk: int, domain: str) -> bool:
+        return self.everywhere or pk in self.agents or (bool(domain) and domain in self.domains)
+
     def _filter(self, ids: frozenset[int], through: str) -> Q:
         if self.everywhere:
             return Q()
@@ -104,7 +107,16 @@ def held_by(user: "User") -> Held:
     return once("held", user.pk, lambda: _held_by(user))
 
 
+def reach_of(people: Collection[int], duty: Duty) -> Reach:
+    """Where any of these people has a duty. One query."""
+    return _read(people, [duty]).reach(duty) if people else NOWHERE
+
+
 def _held_by(user: "User") -> Held:
+    return _read([user.pk], list(Duty))
+
+
+def _read(people: Collection[int], duties: Collection[Duty]) -> Held:
     live = Q(assignment=None) | live_at(timezone.now(), through="assignment__")
     columns = (
         "permission__codename",
@@ -112,8 +124,9 @@ def _held_by(user: "User") -> Held:
         "permission__content_type__model",
         "object_pk",
     )
-    own = PersonPermission.objects.filter(live, user=user).values_list(*columns)
-    teams = TeamPermission.objects.filter(live, group__user=user).values_list(*columns)
+    live &= Q(permission__codename__in=[duty.value for duty in duties])
+    own = PersonPermission.objects.filter(live, user__in=people).values_list(*columns)
+    teams = TeamPermission.objects.filter(live, group__user__in=people).values_list(*columns)
     found: dict[Duty, dict[Scope, set[str]]] = {}
     for codename, app, model, pk in own.union(teams):
         scope = SCOPES.get((app, model))

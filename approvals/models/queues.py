@@ -17,8 +17,8 @@ class Queue(models.Model):
     `escalation` is a list of {"after": minutes in the queue, "queue": slug} or {"after", "team"}, in order.
     `view_seconds` maps a risk to the least time of looking before approving; `reading_rate` adds to it by length
     (characters a second, 0 for none). `bulk_amount` is the most that may be decided several at once (None: never).
-    `needs_second_factor` marks a queue of high risk: its reviewers sign in with two factors. `allows_self_approval` lets
-    an agent's owner approve its actions of low risk alone; each such decision says so."""
+    `needs_second_factor` marks a queue of high risk: its reviewers sign in with two factors. `allows_self_approval`
+    lets an agent's owner approve its actions of low risk alone; each such decision says so."""
 
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=120)

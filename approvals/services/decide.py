@@ -30,16 +30,19 @@ from approvals import (
     probing,
     quorum,
     revising,
+    separation,
     sheets,
+    signing,
     transitions,
 )
 from approvals.ballots import Ballot
 from approvals.exceptions import (
     NotSeen,
+    SignatureStale,
     TooFast,
     WrongState,
 )
-from approvals.models import BlindReview, Claim, Decision, HeldBallot, Proposal, Revision, Verdict, Vote
+from approvals.models import BlindReview, Claim, Decision, HeldBallot, Proposal, Revision, Signature, Verdict, Vote
 from approvals.reading.sheet import Change
 from approvals.record import Judged
 from approvals.sheet_shape import Shown
@@ -77,7 +80,7 @@ def decide(
     one is taken, so that others do not wait for it. `judged` are the earlier proposals, where the caller has them.
     Sending the same vote again answers as the first time did (A24). Raises `MayNotDecide`, `ProposalChanged`,
     `WrongState`, `AlreadyClaimed`, `NotSeen`, `TooFast`, `Invalid`, `ArgumentsInvalid`, `PolicyRefused`,
-    `AgentNotLive`, `LogUnavailable`."""
+    `AgentNotLive`, `LogUnavailable`, and of signatures what `signing.take` does."""
     shown = sheets.seen_by(reviewer, proposal_id, version=ballot.version, page=ballot.page, judged=judged)
     try:
         with transaction.atomic(durable=True):
@@ -111,11 +114,20 @@ def _decide(
         )
     if ballot.verdict in pace.APPROVING:
         pace.check(proposal, reviewer, opened_at=ballot.opened_at, now=now)
+    signature = _signature(proposal, reviewer, ballot, now)
     sheet = _keep_sheet(proposal, reviewer, ballot, shown, mandate, now)
     assert proposal.queue is not None
     if proposal.queue.undo_seconds and ballot.verdict != Verdict.VETO:
-        return _hold(proposal, reviewer, ballot, now, sheet)
-    return cast(proposal, reviewer, ballot, at=now, sheet=sheet)
+        return _hold(proposal, reviewer, ballot, now, sheet, signature)
+    return cast(proposal, reviewer, ballot, at=now, sheet=sheet, signature=signature)
+
+
+def _signature(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime) -> Signature | None:
+    """The passkey's signature under an approval of high risk, last of all that is asked: it is used up by this."""
+    if not signing.is_asked(proposal, ballot.verdict):
+        return None
+    digest = ballots.digest_of(proposal, ballot)
+    return signing.take(proposal, reviewer, ballot.answer, digest=digest, at=now)
 
 
 def _keep_sheet(
@@ -148,14 +160,21 @@ def _keep_sheet(
 
 
 def cast(
-    proposal: Proposal, reviewer: User, ballot: Ballot, *, at: datetime, sheet: dict[str, Any] | None
+    proposal: Proposal,
+    reviewer: User,
+    ballot: Ballot,
+    *,
+    at: datetime,
+    sheet: dict[str, Any] | None,
+    signature: Signature | None,
 ) -> Decided:
     """A step: count a checked vote on a locked proposal, and finish the matter where it does. `sheet` names what the
-    reviewer was shown; None for a verdict that was held back by a version that kept none."""
+    reviewer was shown; None for a verdict that was held back by a version that kept none. `signature` was taken for
+    this ballot when it was given."""
     if ballot.verdict == Verdict.EDIT:
-        return _edit(proposal, reviewer, ballot, at, sheet)
+        return _edit(proposal, reviewer, ballot, at, sheet, signature)
     revision = proposal.current_revision
-    _vote(proposal, revision, reviewer, ballot, sheet)
+    _vote(proposal, revision, reviewer, ballot, sheet, signature)
     if ballot.verdict == Verdict.APPROVE and not _is_met(proposal, revision):
         _hand_on(proposal, revision, at=at, by="voted")
         proposal.save(update_fields=["claimed_by", "claimed_until", "assigned_to", "roles"])
@@ -166,7 +185,12 @@ def cast(
 
 
 def _hold(
-    proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime, sheet: dict[str, Any]
+    proposal: Proposal,
+    reviewer: User,
+    ballot: Ballot,
+    now: datetime,
+    sheet: dict[str, Any],
+    signature: Signature | None,
 ) -> Decided:
     """Keep the verdict back for the queue's undo window. A lease that is about to end lasts as long."""
     assert proposal.queue is not None
@@ -180,6 +204,7 @@ def _hold(
         reason=ballot.reason,
         comment=ballot.comment,
         arguments=None if ballot.arguments is None else ballots.canonical_of(ballot.arguments),
+        signature=signature,
         held_at=now,
         settles_at=until,
     )
@@ -223,9 +248,14 @@ def _repeat(proposal: Proposal, reviewer: User, ballot: Ballot) -> Decided | Non
 
 
 def _vote(
-    proposal: Proposal, revision: Revision, reviewer: User, ballot: Ballot, sheet: dict[str, Any] | None
+    proposal: Proposal,
+    revision: Revision,
+    reviewer: User,
+    ballot: Ballot,
+    sheet: dict[str, Any] | None,
+    signature: Signature | None,
 ) -> None:
-    Vote.objects.create(
+    vote = Vote.objects.create(
         proposal=proposal,
         revision=revision,
         reviewer=reviewer,
@@ -234,14 +264,27 @@ def _vote(
         comment=ballot.comment,
         teams=sorted(reviewer.groups.values_list("name", flat=True)) if proposal.required else [],
     )
+    if signature is not None:
+        _count_signature(signature, vote, revision)
     recording.record(
         actor=reviewer.actor(),
         kind=Kind.PROPOSAL_VOTED,
         target=Target("proposal", str(proposal.pk)),
         after={"revision": revision.number, "digest": revision.digest, "verdict": str(ballot.verdict)},
-        detail={"reason": ballot.reason, "comment": proposal.said(ballot.comment)} | _named(sheet),
+        detail={"reason": ballot.reason, "comment": proposal.said(ballot.comment)}
+        | _named(sheet)
+        | signing.named(proposal, ballot.verdict, signature)
+        | ({"self_approval": True} if separation.is_own(reviewer, proposal) else {}),
         policy_version=proposal.policy_version_id,
     )
+
+
+def _count_signature(signature: Signature, vote: Vote, revision: Revision) -> None:
+    """It counts for this vote, and for nothing but what was signed: a held one was given before the revision was made."""
+    if signature.digest != revision.digest:
+        raise SignatureStale("Your decision was not recorded: what you signed is not what would be approved.")
+    signature.vote = vote
+    signature.save(update_fields=["vote"])
 
 
 def _named(sheet: dict[str, Any] | None) -> dict[str, Any]:
@@ -257,7 +300,12 @@ def _is_met(proposal: Proposal, revision: Revision) -> bool:
 
 
 def _edit(
-    proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime, sheet: dict[str, Any] | None
+    proposal: Proposal,
+    reviewer: User,
+    ballot: Ballot,
+    now: datetime,
+    sheet: dict[str, Any] | None,
+    signature: Signature | None,
 ) -> Decided:
     """A new revision, checked against schema and policy again; it voids earlier votes and counts as one itself.
 
@@ -271,7 +319,7 @@ def _edit(
     moved = revising.apply_route(proposal, route, at=now)
     counts = not moved or permissions.can_decide(reviewer, proposal)
     if counts:
-        _vote(proposal, revision, reviewer, ballot, sheet)
+        _vote(proposal, revision, reviewer, ballot, sheet, signature)
     if counts and _is_met(proposal, revision):
         _finish(proposal, revision, reviewer, ballot, now, fields=revising.REVISED_FIELDS)
         return Decided(proposal, final=True)
@@ -285,7 +333,8 @@ def _edit(
             "comment": proposal.said(ballot.comment),
             "queue": proposal.queue and proposal.queue.slug,
         }
-        | _named(sheet),
+        | _named(sheet)
+        | ({} if counts else signing.named(proposal, ballot.verdict, signature)),
         fields=revising.REVISED_FIELDS,
     )
     return Decided(proposal, final=False)
@@ -322,7 +371,11 @@ def _finish(
         label=str(reviewer)[:120],
         decided_at=now,
     )
-    if ballot.verdict != Verdict.RETURN and not proposal.planted:
+    if (
+        ballot.verdict != Verdict.RETURN
+        and not proposal.planted
+        and not separation.is_own(reviewer, proposal)
+    ):
         _record_evidence(proposal, revision, reviewer, ballot)
     state = _FINAL_STATE[ballot.verdict]
     transitions.apply(

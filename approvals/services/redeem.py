@@ -11,7 +11,7 @@ from agents.authority import Bearer
 from agents.autonomy import lower, rank
 from agents.exceptions import AgentNotLive, BadCredential
 from agents.models import Agent, AgentState, Credential, Mandate
-from approvals import facts, grants, log_guard, permissions, routing, transitions
+from approvals import facts, grants, log_guard, routing, separation, transitions
 from approvals.exceptions import DigestMismatch, GrantRefused, LimitReached, Stopped
 from approvals.models import Grant, Proposal
 from approvals.states import State
@@ -117,8 +117,5 @@ def _check_limits(proposal: Proposal, mandate: Mandate, agent: Agent) -> None:
 
 def _check_deciders(proposal: Proposal) -> None:
     """Nobody who may not judge this agent by now stands behind the approval (I8 holds at redemption too)."""
-    conflicted = proposal.votes.filter(revision__number=proposal.revision).filter(
-        permissions.conflict_with(proposal.agent_id)
-    )
-    if conflicted.exists():
+    if separation.has_conflicted_vote(proposal):
         raise GrantRefused("Somebody who voted may not decide about this agent; it has to be decided again.")

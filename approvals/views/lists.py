@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.http import person
-from approvals import filters, lists, permissions, selectors
+from approvals import filters, lists, selectors, separation
 from approvals.filters import Filters, Parsed
 from approvals.forms.lists import FilterForm, SaveViewForm, chips
 from approvals.lists import Cursor, mark_of
@@ -77,7 +77,7 @@ def _list(request: HttpRequest, parsed: Parsed, mine: list[Queue], one: Queue | 
         "kept": kept,
         "views": list(SavedView.objects.filter(owner=me).order_by("name")),
         "save_form": SaveViewForm(initial={"query": kept}, auto_id="view_%s"),
-        "conflicted": set(permissions.conflicted_agent_ids(me)),
+        "conflicted": set(separation.conflicted_agent_ids(me)),
     }
     return render(request, "approvals/list.html", context)
 
