@@ -16,7 +16,7 @@ from accounts.exceptions import Conflict, NotAllowed, NotFound
 from accounts.models import RoleAssignment, User, live_at
 from accounts.roles import Role, Scope
 from audit import recording
-from audit.events import Kind, Target
+from audit.events import Actor, Kind, Target
 
 
 class _LinkTokens(PasswordResetTokenGenerator):
@@ -108,14 +108,16 @@ def change(*, person_id: int, actor: User, name: str, is_admin: bool, is_auditor
     return person
 
 
-def shut_out(person: User, *, actor: User) -> None:
-    """A step of deactivation, on a locked person: no sign-in, and no session survives, now or after a return."""
+def shut_out(person: User, *, actor: User | Actor) -> None:
+    """A step of deactivation, on a locked person: no sign-in, and no session survives, now or after a return.
+
+    By an admin, or by the company's directory."""
     check_not_last_admin(person, actor)
     person.is_active = False
     person.set_unusable_password()
     person.save(update_fields=["is_active", "password"])
     recording.record(
-        actor=actor.actor(),
+        actor=actor.actor() if isinstance(actor, User) else actor,
         kind=Kind.PERSON_DEACTIVATED,
         target=_target(person),
         before={"active": True},
@@ -142,9 +144,9 @@ def reactivate(*, person_id: int, actor: User) -> tuple[User, str]:
     return person, _link(person)
 
 
-def check_not_last_admin(person: User, actor: User) -> None:
-    """An installation keeps an admin. All admins are locked by `locked_by_admin`, so the count stays true."""
-    if person.pk == actor.pk:
+def check_not_last_admin(person: User, actor: User | Actor) -> None:
+    """An installation keeps an admin. All admins are locked by `locked_with_admins`, so the count stays true."""
+    if isinstance(actor, User) and person.pk == actor.pk:
         raise NotAllowed("Another admin has to do this to you.")
     others = User.objects.admins().exclude(pk=person.pk)
     if person.is_admin and not others.exists():
@@ -154,16 +156,28 @@ def check_not_last_admin(person: User, actor: User) -> None:
 def locked_by_admin(person_id: int, actor: User) -> User:
     """The person under a row lock, together with all admins, in one order: two admins who remove each other at once
     come one after the other, and the second is none any more. Raises `NotFound`, `NotAllowed`."""
-    rows = {
+    rows = _with_admins(person_id)
+    permissions.check_is_admin(rows.get(actor.pk))
+    if person_id not in rows:
+        raise NotFound("There is no such person.")
+    return rows[person_id]
+
+
+def locked_with_admins(person_id: int) -> User:
+    """The same where no admin acts, but the directory. Raises `NotFound`."""
+    rows = _with_admins(person_id)
+    if person_id not in rows:
+        raise NotFound("There is no such person.")
+    return rows[person_id]
+
+
+def _with_admins(person_id: int) -> dict[int, User]:
+    return {
         user.pk: user
         for user in User.objects.select_for_update(of=("self",), no_key=True)
         .filter(Q(pk=person_id) | Q(pk__in=User.objects.admins().values("pk")))
         .order_by("pk")
     }
-    permissions.check_is_admin(rows.get(actor.pk))
-    if person_id not in rows:
-        raise NotFound("There is no such person.")
-    return rows[person_id]
 
 
 def _locked(person_id: int) -> User:

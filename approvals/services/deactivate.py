@@ -9,7 +9,7 @@ from accounts.services import people
 from approvals.models import Proposal
 from approvals.services.claim import end_lease
 from audit import recording
-from audit.events import Kind, Target
+from audit.events import Actor, Kind, Target
 
 
 def deactivate(*, person_id: int, actor: User) -> User:
@@ -18,17 +18,33 @@ def deactivate(*, person_id: int, actor: User) -> User:
     A claim taken in the same moment ends with its lease."""
     permissions.check_is_admin(actor)
     with transaction.atomic(durable=True):
-        held = Proposal.objects.select_for_update(of=("self",), no_key=True).filter(claimed_by=person_id)
-        now = timezone.now()
-        for proposal in held.order_by("pk"):
-            end_lease(proposal, at=now, by="deactivated")
-            recording.record(
-                actor=actor.actor(),
-                kind=Kind.PROPOSAL_RELEASED,
-                target=Target("proposal", str(proposal.pk)),
-                detail={"why": "the reviewer was deactivated"},
-            )
+        _hand_back(person_id, actor=actor.actor())
         person = people.locked_by_admin(person_id, actor)
         if person.is_active:
             people.shut_out(person, actor=actor)
     return person
+
+
+def by_directory(person_id: int, actor: Actor) -> User:
+    """The same as a step of what the company's directory does, within its transaction and before it locks the person.
+
+    Raises `NotFound`, and `Conflict` for the last admin."""
+    _hand_back(person_id, actor=actor)
+    person = people.locked_with_admins(person_id)
+    if person.is_active:
+        people.shut_out(person, actor=actor)
+    return person
+
+
+def _hand_back(person_id: int, *, actor: Actor) -> None:
+    """What he holds goes back to its queue."""
+    held = Proposal.objects.select_for_update(of=("self",), no_key=True).filter(claimed_by=person_id)
+    now = timezone.now()
+    for proposal in held.order_by("pk"):
+        end_lease(proposal, at=now, by="deactivated")
+        recording.record(
+            actor=actor,
+            kind=Kind.PROPOSAL_RELEASED,
+            target=Target("proposal", str(proposal.pk)),
+            detail={"why": "the reviewer was deactivated"},
+        )
