@@ -40,6 +40,14 @@ class Conflict(DomainError):
     title = "It has changed meanwhile"
 
 
+class TooManyRequests(DomainError):
+    """More often than one party may; `retry_after` says in how many seconds to send the same again."""
+
+    code = "too_many_requests"
+    status = 429
+    title = "Too many requests"
+
+
 class Invalid(DomainError):
     """A value is wrong; `errors` is a list of {"field", "message"}."""
 

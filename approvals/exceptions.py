@@ -17,6 +17,14 @@ class WrongState(Conflict):
     title = "Not possible in this state"
 
 
+class TooManyOpen(DomainError):
+    """The agent has as many proposals open as it may; nothing of the new one was stored."""
+
+    code = "too_many_open"
+    status = 429
+    title = "Too much is open"
+
+
 class AlreadyAsked(Conflict):
     """Somebody has asked for the rollback of this proposal before."""
 
@@ -50,6 +58,27 @@ class MayNotDecide(NotAllowed):
 
     code = "may_not_decide"
     title = "You may not decide this"
+
+
+class SignatureNeeded(NotAllowed):
+    """An approval of high risk came without the passkey's signature that it needs."""
+
+    code = "signature_needed"
+    title = "It has to be signed"
+
+
+class SignatureRefused(NotAllowed):
+    """The passkey's signature does not hold, or is not this person's."""
+
+    code = "signature_refused"
+    title = "The signature does not hold"
+
+
+class SignatureStale(Conflict):
+    """What was signed is too old, was used before, or is no longer what would be approved."""
+
+    code = "signature_stale"
+    title = "Sign it again"
 
 
 class TooFast(Conflict):

@@ -204,7 +204,7 @@ def _operation(
             "description": description,
             "content": {"application/json": {"schema": schema}},
         }
-    for status_code in sorted({401, 503, *errors}):
+    for status_code in sorted({401, 429, 503, *errors}):
         codes = [code for code, (number, _, _) in problem_codes().items() if number == status_code]
         operation["responses"][str(status_code)] = {
             "description": "Problem; code is one of: " + ", ".join(codes),

@@ -5,7 +5,10 @@ those that say they are made piece by piece: an export of a million events. Each
 and none while it is sent, so that a slow reader holds up nobody."""
 
 import asyncio
+import hashlib
+import re
 import sys
+from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -18,20 +21,34 @@ Send = Callable[[Message], Awaitable[None]]
 WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 THREADS = 4
+EACH = THREADS - 1
+"""So many of the threads at most work for one agent or person, so that nobody's flood takes the last one."""
+MOST_WAITING = 200
+"""Requests of one party that wait for a thread; their bodies are in memory meanwhile. The next is told to come back."""
+MOST_KNOWN = 10_000
+CALLER = "countersign.caller"
+"""Where the application says in the environment whom it answered: `agent:7`, `person:3`."""
 MAX_BODY = 2 * 1024 * 1024
 """Beyond this nothing is read any more; views' own limits are tighter."""
 ROOMY = {"/backtests/": 11 * 1024 * 1024}
 """Addresses that take a larger file, few at a time: a body waits in memory, and anybody may send one."""
 ROOMY_AT_ONCE = 2
 ROOMY_SECONDS = 120
+BUSY = (
+    b'{"type":"/api/docs#too_many_at_once","title":"Too much at once","status":429,"code":"too_many_at_once",'
+    b'"detail":"As many of your requests are waiting as may. Send the same again in 1 s.","retry_after":1}'
+)
+_SESSION = re.compile(rb"(?:__Host-)?sessionid=[^;]+")
 
 
 class Bridge:
     """The ASGI face of a WSGI application, with a fixed pool of threads (each keeps its database connection)."""
 
-    def __init__(self, application: WSGI, threads: int = THREADS) -> None:
+    def __init__(self, application: WSGI, threads: int = THREADS, each: int = EACH) -> None:
         self._application = application
         self._threads = threads
+        self._turns = Turns(threads, each)
+        self._callers: dict[bytes, str] = {}
         self._pool = self._new_pool()
         self._roomy = asyncio.Semaphore(ROOMY_AT_ONCE)
 
@@ -44,6 +61,11 @@ class Bridge:
         self._pool = self._new_pool()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._turns.waiting(self._party(scope)) >= MOST_WAITING:
+            await _send_whole(
+                send, 429, [(b"content-type", b"application/problem+json"), (b"retry-after", b"1")], BUSY
+            )
+            return
         most = ROOMY.get(scope["path"], MAX_BODY)
         if most == MAX_BODY or scope["method"] != "POST":
             await self._answer(scope, receive, send, MAX_BODY)
@@ -58,17 +80,43 @@ class Bridge:
         except (_Gone, TimeoutError):
             return
         environ = _environ(scope, body)
-        loop = asyncio.get_running_loop()
-        status, headers, content = await loop.run_in_executor(self._pool, self._run, environ)
+        party = self._party(scope)
+        status, headers, content = await self._in_turn(party, self._run, environ)
+        self._remember(scope, environ.get(CALLER))
         if len(body) > most:
             headers.append((b"connection", b"close"))
         if isinstance(content, bytes):
             await _send_whole(send, status, headers, content)
         else:
-            await self._send_pieces(receive, send, status, headers, content)
+            await self._send_pieces(party, receive, send, status, headers, content)
+
+    async def _in_turn(self, party: str, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Run it in a thread when it is this party's turn. A thread that was begun is waited for in any case."""
+        await self._turns.take(party)
+        running = asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        running.add_done_callback(lambda _: self._turns.give_back(party))
+        return await running
+
+    def _party(self, scope: Scope) -> str:
+        """Who asks, as far as it is known before it is answered: what came with the same credential or session the
+        last time; else the address, which all strangers behind one proxy share."""
+        return self._callers.get(_secret(scope)) or f"at:{(scope.get('client') or ('',))[0]}"
+
+    def _remember(self, scope: Scope, caller: str | None) -> None:
+        if caller is None:
+            return
+        if len(self._callers) >= MOST_KNOWN:
+            self._callers.clear()
+        self._callers[_secret(scope)] = caller
 
     async def _send_pieces(
-        self, receive: Receive, send: Send, status: int, headers: list[tuple[bytes, bytes]], answer: Any
+        self,
+        party: str,
+        receive: Receive,
+        send: Send,
+        status: int,
+        headers: list[tuple[bytes, bytes]],
+        answer: Any,
     ) -> None:
         """Piece after piece, until the end or until nobody takes them any more."""
         loop = asyncio.get_running_loop()
@@ -77,7 +125,7 @@ class Bridge:
         try:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             while not gone.done():
-                piece = await loop.run_in_executor(self._pool, next, pieces, None)
+                piece = await self._in_turn(party, next, pieces, None)
                 if piece is None:
                     await send({"type": "http.response.body", "body": b""})
                     return
@@ -104,6 +152,74 @@ class Bridge:
                     close()
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in started[0][1]]
         return started[0][0], headers, content
+
+
+class Turns:
+    """Whose turn it is: a party at a time, round and round, and of each at most `each` at once."""
+
+    def __init__(self, places: int, each: int) -> None:
+        self._free, self._each = places, each
+        self._working: Counter[str] = Counter()
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    def waiting(self, party: str) -> int:
+        return len(self._waiting.get(party, ()))
+
+    async def take(self, party: str) -> None:
+        """Returns when the party has a place, which has to be given back."""
+        if self._free and self._working[party] < self._each:
+            self._begin(party)
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(party, deque()).append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self.give_back(party)
+            raise
+
+    def give_back(self, party: str) -> None:
+        self._free += 1
+        self._working[party] -= 1
+        if not self._working[party]:
+            del self._working[party]
+        while self._free and (following := self._following()):
+            following.set_result(None)
+
+    def _begin(self, party: str) -> None:
+        self._free -= 1
+        self._working[party] += 1
+
+    def _following(self) -> "asyncio.Future[None] | None":
+        """The next that may begin, its party put at the end of the round; None where all who wait have to."""
+        for party in list(self._waiting):
+            queue = self._waiting[party]
+            while queue and queue[0].done():  # its client has gone
+                queue.popleft()
+            if queue and self._working[party] < self._each:
+                place = queue.popleft()
+                self._begin(party)
+                self._waiting.move_to_end(party)
+                if not queue:
+                    del self._waiting[party]
+                return place
+            if not queue:
+                del self._waiting[party]
+        return None
+
+
+def _secret(scope: Scope) -> bytes:
+    """A digest of the credential or session that came along; what else is in the cookies does not count."""
+    found = b""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            found = value
+            break
+        if name == b"cookie":
+            session = _SESSION.search(value)
+            found = session[0] if session else b""
+    return hashlib.sha256(found).digest()
 
 
 def _has_length(headers: list[tuple[str, str]]) -> bool:

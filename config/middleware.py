@@ -15,13 +15,15 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from accounts import once
-from accounts.exceptions import DomainError, NotAllowed
+from accounts.exceptions import DomainError, NotAllowed, TooManyRequests
 from agents import http
 from agents.exceptions import KeysAway
 from audit import recording
 from audit.events import Source
 from audit.keys import Unreadable
-from config import refusals
+from config import limits, refusals
+from config.bridge import CALLER
+from config.rates import Kind
 
 log = structlog.get_logger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -132,10 +134,64 @@ class DomainErrors:
             return None
         if error.status in REFUSED or _is_redemption(request):
             request.refused_by = error  # type: ignore[attr-defined]  # noted on the way out, by whatever refused
-        if is_for_agents(request):
-            return http.problem_of(error)
-        template = "_refusal.html" if getattr(request, "htmx", False) else "refusal.html"
-        return render(request, template, {"error": error}, status=error.status)
+        return answer_of(request, error)
+
+
+def answer_of(request: HttpRequest, error: DomainError) -> HttpResponse:
+    """A refusal for whoever asked: a problem document, a fragment or a page."""
+    if is_for_agents(request):
+        return http.problem_of(error)
+    template = "_refusal.html" if getattr(request, "htmx", False) else "refusal.html"
+    response = render(request, template, {"error": error}, status=error.status)
+    if "retry_after" in error.extra:
+        response["Retry-After"] = str(error.extra["retry_after"])
+    return response
+
+
+class AgentLimits:
+    """How often one agent may ask, before anything is done for it; and who asks, for the turns of config/bridge.py."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        authorization = request.headers.get("Authorization", "")
+        if not authorization or not request.path.startswith(("/api/v1/", "/v1/traces")):
+            return self.get_response(request)
+        bearer = limits.known(authorization)
+        if bearer is not None:
+            request.META[CALLER] = f"agent:{bearer.agent.pk}"
+            request.agent_actor = bearer.agent.actor()  # type: ignore[attr-defined]  # whom a refusal is noted of
+            try:
+                limits.spend_of_agent(_kind_of(request), bearer)
+            except TooManyRequests as error:
+                request.refused_by = error  # type: ignore[attr-defined]
+                return answer_of(request, error)
+        return self.get_response(request)
+
+
+def _kind_of(request: HttpRequest) -> Kind:
+    if request.method in ("GET", "HEAD"):
+        return "read"
+    return "propose" if request.path == "/api/v1/proposals" else "act"
+
+
+class PersonLimits:
+    """How often one person may ask: far above what reading and deciding takes, far below what a script can do."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if settings.SESSION_COOKIE_NAME not in request.COOKIES or not request.user.is_authenticated:
+            return self.get_response(request)
+        request.META[CALLER] = party = f"person:{request.user.pk}"
+        try:
+            limits.spend("person", party=party)
+        except TooManyRequests as error:
+            request.refused_by = error  # type: ignore[attr-defined]
+            return answer_of(request, error)
+        return self.get_response(request)
 
 
 REFUSED = (401, 403, 429)
@@ -180,12 +236,12 @@ def _note_refusal(request: HttpRequest, response: HttpResponse) -> None:
     if key:
         source = recording.with_session(key)
     refusals.note(
-        actor=refusals.actor_of(getattr(request, "user", None)),
+        actor=getattr(request, "agent_actor", None) or refusals.actor_of(getattr(request, "user", None)),
         source=source,
         method=request.method or "",
         path=request.path,
         status=response.status_code,
         code=error.code if error else _CODES.get(response.status_code, "refused"),
-        why=error.detail if error else response.reason_phrase,
+        why=refusals.why(error) if error else response.reason_phrase,
         authorization=request.headers.get("Authorization", "") if is_for_agents(request) else "",
     )

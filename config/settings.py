@@ -219,6 +219,11 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+SIGNED_APPROVALS = os.environ.get("COUNTERSIGN_SIGNED_APPROVALS") or ("required" if IS_HTTPS else "offered")
+"""Whether approvals of high risk have to be signed with a passkey, or are by who has one (approvals/signing.py)."""
+if SIGNED_APPROVALS not in ("required", "offered"):
+    raise Problem(f"COUNTERSIGN_SIGNED_APPROVALS is required or offered, not {SIGNED_APPROVALS!r}.")
+
 COOL_DOWN_HOURS = 24
 """So old a right has to be before an admin decides by it (approvals/separation.py)."""
 
