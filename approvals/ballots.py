@@ -11,7 +11,7 @@ from accounts.models import User
 from agents import stops, strict_json
 from agents.exceptions import AgentNotLive, ArgumentsInvalid
 from agents.models import AgentState
-from approvals import canonical, pace, permissions, revising
+from approvals import canonical, pace, permissions, revising, signing
 from approvals.exceptions import AlreadyClaimed, PolicyRefused, ProposalChanged, Stopped, WrongState
 from approvals.models import Proposal, Verdict
 from approvals.states import State
@@ -26,7 +26,8 @@ class Ballot:
 
     `arguments` go with an edit, `reason` (a code of the queue's list) with reject and veto, `comment` with all.
     `opened_at` is when the page was made, which a queue's pacing asks for; `seen` that all of it was in view; `page`
-    which one it was. `opened` is that moment where pacing reckons with another (decide_several)."""
+    which one it was. `opened` is that moment where pacing reckons with another (decide_several). `answer` is what his
+    passkey signed."""
 
     verdict: Verdict
     revision: int
@@ -38,6 +39,7 @@ class Ballot:
     seen: bool = False
     page: str = "proposal"
     opened: datetime | None = None
+    answer: signing.Answer | None = None
 
 
 def check(proposal: Proposal, reviewer: User, ballot: Ballot, *, at: datetime) -> None:
@@ -110,6 +112,18 @@ def _check_edit(proposal: Proposal, ballot: Ballot) -> None:
     route = revising.route_again(proposal, ballot.arguments or {}, timezone.now())
     if route.state == State.DENIED:
         raise PolicyRefused(route.reasons[-1].detail, rule=route.reasons[-1].rule)
+
+
+def digest_of(proposal: Proposal, ballot: Ballot) -> str:
+    """The digest of what this ballot approves: of the present revision, or of the one that its edit makes."""
+    if ballot.verdict != Verdict.EDIT:
+        return proposal.digest
+    return canonical.digest(
+        agent=proposal.agent.slug,
+        action_type=proposal.action_type.name,
+        revision=proposal.revision + 1,
+        canonical=canonical_of(ballot.arguments),
+    )
 
 
 def canonical_of(arguments: dict[str, Any] | None) -> bytes:

@@ -22,6 +22,7 @@ from approvals.views import (
     reconstruct,
     saved_views,
     settle,
+    signing,
     stops,
     subjects,
     trails,
@@ -84,6 +85,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         )
         for verdict in proposals.VERDICTS
     ),
+    path("proposals/<uuid:proposal_id>/challenge/", signing.proposal_challenge, name="proposal_challenge"),
     path("disputes/", disputes.dispute_list, name="dispute_list"),
     path("proposals/<uuid:proposal_id>/dispute/", disputes.proposal_dispute, name="proposal_dispute"),
     path("incidents/", incidents.incident_list, name="incident_list"),

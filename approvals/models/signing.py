@@ -12,7 +12,7 @@ class Challenge(models.Model):
     """One question to a passkey: sign this digest, here and now. It is deleted in the transaction that decides by it,
     so that it answers for one decision; one that nobody used is swept when its person asks for another.
 
-    `session` is a hash of the session that asked; `nonce` makes the challenge SHA-256(digest ‖ nonce) unlike any other."""
+    `session` is a hash of the session that asked; `nonce` makes SHA-256(digest ‖ nonce) unlike any other."""
 
     nonce = models.BinaryField(max_length=32, unique=True)
     person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="challenges")
@@ -27,9 +27,9 @@ class Challenge(models.Model):
 
 
 class Signature(models.Model):
-    """An assertion that was accepted, with all that its proof takes (`audit.tlog.assertions`). Never changed, apart from
-    `vote`, which is set when it is counted: at once, or when the queue's undo window has passed. Without a vote it was
-    taken back, or the edit that it signed counts for nobody.
+    """An assertion that was accepted, with all that its proof takes (`audit.tlog.assertions`). Never changed, apart
+    from `vote`, which is set when it is counted: at once, or when the queue's undo window has passed. Without a vote it
+    was taken back, or the edit that it signed counts for nobody.
 
     `label` is what its owner calls the passkey; `counter` how often the authenticator says to have signed."""
 

@@ -42,7 +42,17 @@ from approvals.exceptions import (
     TooFast,
     WrongState,
 )
-from approvals.models import BlindReview, Claim, Decision, HeldBallot, Proposal, Revision, Signature, Verdict, Vote
+from approvals.models import (
+    BlindReview,
+    Claim,
+    Decision,
+    HeldBallot,
+    Proposal,
+    Revision,
+    Signature,
+    Verdict,
+    Vote,
+)
 from approvals.reading.sheet import Change
 from approvals.record import Judged
 from approvals.sheet_shape import Shown
@@ -280,7 +290,8 @@ def _vote(
 
 
 def _count_signature(signature: Signature, vote: Vote, revision: Revision) -> None:
-    """It counts for this vote, and for nothing but what was signed: a held one was given before the revision was made."""
+    """It counts for this vote, and for nothing but what was signed: a held one was given before its revision was
+    made."""
     if signature.digest != revision.digest:
         raise SignatureStale("Your decision was not recorded: what you signed is not what would be approved.")
     signature.vote = vote

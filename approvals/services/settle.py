@@ -73,7 +73,7 @@ def _locked(proposal_id: UUID) -> HeldBallot | None:
     free = Proposal.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
     if not free.filter(pk=proposal_id).exists():
         return None
-    return HeldBallot.objects.select_related("reviewer").filter(proposal=proposal_id).first()
+    return HeldBallot.objects.select_related("reviewer", "signature").filter(proposal=proposal_id).first()
 
 
 def _count(proposal: Proposal, held: HeldBallot) -> Decided:
@@ -87,7 +87,8 @@ def _count(proposal: Proposal, held: HeldBallot) -> Decided:
         arguments=None if held.arguments is None else msgspec.json.decode(bytes(held.arguments)),
     )
     ballots.check(proposal, held.reviewer, ballot, at=held.held_at)
-    return decide.cast(proposal, held.reviewer, ballot, at=timezone.now(), sheet=_sheet_of(held))
+    now, sheet = timezone.now(), _sheet_of(held)
+    return decide.cast(proposal, held.reviewer, ballot, at=now, sheet=sheet, signature=held.signature)
 
 
 def _sheet_of(held: HeldBallot) -> dict[str, Any] | None:

@@ -20,9 +20,11 @@ from approvals.edit_preview import Preview
 from approvals.editing import rows as edit_rows
 from approvals.editing.form import EditForm
 from approvals.forms.decide import opened, opened_at
+from approvals.forms.signing import answer_of
 from approvals.models import Proposal, Revision, Verdict
 from approvals.reading.sheet import Money
 from approvals.services.decide import decide
+from approvals.signing import session_of
 from approvals.views import onwards, page
 from approvals.views.telling import tell
 
@@ -130,13 +132,20 @@ def _ballot(request: HttpRequest, form: EditForm, since: datetime | None) -> Bal
         opened_at=since,
         page="edit",
         verdict=Verdict.EDIT,
-        revision=_number(request.POST.get("revision", "")),
-        version=_number(request.POST.get("version", "")),
+        revision=number(request.POST.get("revision", "")),
+        version=number(request.POST.get("version", "")),
         comment=request.POST.get("comment", "")[:4000],
         arguments=form.arguments,
+        answer=answer_of(request.POST, session=session_of(request.session.session_key)),
     )
 
 
-def _number(text: str) -> int:
+def ballot_sent(request: HttpRequest, me: User, proposal: Proposal) -> Ballot | None:
+    """The edit in this request as the use case would take it; None where the form is not fit to be sent."""
+    form = _form(me, proposal, showing.current_revision(proposal), request.POST)
+    return _ballot(request, form, None) if form.is_valid() else None
+
+
+def number(text: str) -> int:
     """A revision or version as a form sends it; what is none matches no proposal and so is stale."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0

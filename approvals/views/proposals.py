@@ -1,5 +1,6 @@
 """One proposal: its page, the claim on it, and the four verdicts."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from django.contrib import messages
@@ -12,9 +13,11 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.http import person
 from approvals import blind, selectors, sheets, showing
 from approvals.forms.decide import ApproveForm, ReasonForm, ReturnForm, SeenForm
+from approvals.forms.signing import answer_of
 from approvals.models import Proposal, Verdict
 from approvals.services import claim
 from approvals.services.decide import decide
+from approvals.signing import session_of
 from approvals.views import onwards, page
 from approvals.views.landing import posted
 from approvals.views.telling import tell
@@ -91,7 +94,9 @@ def proposal_decide(request: HttpRequest, proposal_id: UUID, verdict: str) -> Ht
     if not form.is_valid():
         context = page.context_of(request, person(request), found, bound=[form])
         return render(request, "approvals/proposal.html", {**context, "open": verdict}, status=422)
-    decided = decide(proposal_id=proposal_id, reviewer=person(request), ballot=form.ballot(person(request)))
+    answer = answer_of(request.POST, session=session_of(request.session.session_key))
+    ballot = replace(form.ballot(person(request)), answer=answer)
+    decided = decide(proposal_id=proposal_id, reviewer=person(request), ballot=ballot)
     tell(request, decided)
     return onwards.after_vote(request, decided)
 

@@ -50,6 +50,7 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "admin/password_change/": nothing("it leads to the one page that changes a password"),
     "password/<str:link>/": (K.PASSWORD_SET, K.SIGNED_IN, K.ACCESS_REFUSED),
     # Reviewers
+    "proposals/<uuid:proposal_id>/challenge/": nothing("it asks a passkey, and decides nothing"),
     "queues/<slug:slug>/alike/<uuid:member>/": VOTED,
     "views/": OWN_LIST,
     "views/none/begin/": OWN_LIST,
@@ -159,6 +160,8 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "people/<int:person_id>/deactivate/": (K.PERSON_DEACTIVATED,),
     "people/<int:person_id>/issue-link/": (K.PERSON_LINKED,),
     "people/<int:person_id>/reactivate/": (K.PERSON_REACTIVATED,),
+    "people/<int:person_id>/accounts/": (K.ACCOUNTS_LINKED,),
+    "people/<int:person_id>/accounts/<int:link_id>/untie/": (K.ACCOUNTS_LINKED,),
     "people/invite/": (K.PERSON_CREATED, K.ROLE_GIVEN),
     "preferences/": (K.PREFERENCES_SAVED,),
     "absence/": (K.ABSENCE_SAVED,),
