@@ -3,14 +3,20 @@
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db import connection
+from django.db.models import Q
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from agents.models import ActionType, Agent, AgentVersion, AuthorityVersion, Credential, Mandate
+from agents import identity, networks
+from agents.exceptions import BadCredential, BadToken
+from agents.identity import Vouched
+from agents.models import ActionType, Agent, AgentVersion, AuthorityVersion, Credential, Identity, Mandate
+from agents.networks import Network
+from audit import recording
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -46,11 +52,12 @@ def current() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """An authenticated agent: which credential it used and until when that is good."""
+    """An authenticated agent: which credential it used, until when that is good, and from where."""
 
     agent: Agent
     credential_id: int
     expires_at: datetime
+    networks: tuple[Network, ...] = ()
 
 
 class Cache:
@@ -64,11 +71,18 @@ class Cache:
         self._versions: dict[int, AgentVersion | None] = {}
         self._action_types: dict[str, ActionType | None] = {}
         self._mandates: dict[tuple[int, int], Mandate | None] = {}
+        self._identities: dict[str, list[Identity]] = {}
 
     def bearer(self, token_hash: bytes) -> Bearer | None:
-        """The agent behind a token's hash; unknown and revoked ones are None."""
+        """The agent behind a token's hash, or behind an issuer's token that `agents.http` has just verified; unknown
+        and revoked ones are None."""
         with suppress(KeyError):
             return self._bearers[token_hash]
+        if identity.is_digest(token_hash):
+            vouched = identity.seen(token_hash)
+            if vouched is None:
+                return None
+            return _keep(self._bearers, token_hash, self._vouched_for(vouched))
         credential = (
             Credential.objects.filter(token_hash=token_hash, revoked_at=None)
             .select_related("agent__owner", "agent__team")
@@ -76,8 +90,31 @@ class Cache:
         )
         bearer = None
         if credential is not None:
-            bearer = Bearer(credential.agent, credential.pk, credential.expires_at)
+            where = networks.parsed(credential.networks)
+            bearer = Bearer(credential.agent, credential.pk, credential.expires_at, where)
         return _keep(self._bearers, token_hash, bearer)
+
+    def identities(self, issuer: str) -> list[Identity]:
+        """Every identity in force that trusts this issuer."""
+        with suppress(KeyError):
+            return self._identities[issuer]
+        found = Identity.objects.filter(issuer=issuer, credential__revoked_at=None)
+        named = found.select_related("credential__agent__owner", "credential__agent__team")
+        return _keep(self._identities, issuer, list(named.order_by("pk")))
+
+    def _vouched_for(self, vouched: Vouched) -> Bearer | None:
+        """Whom the issuer vouches for. A token that two agents could call theirs is nobody's."""
+        now = timezone.now()
+        fitting = [
+            one.credential
+            for one in self.identities(vouched.issuer)
+            if one.credential.expires_at > now and is_of(one, vouched)
+        ]
+        if len({credential.agent_id for credential in fitting}) != 1:
+            return None
+        first = fitting[0]
+        until = min(first.expires_at, vouched.expires_at)
+        return Bearer(first.agent, first.pk, until, networks.parsed(first.networks))
 
     def version(self, agent: Agent) -> AgentVersion | None:
         """What the agent announced of its present version."""
@@ -97,6 +134,15 @@ class Cache:
             return self._mandates[key]
         found = Mandate.objects.filter(agent=agent, action_type=action_type, active=True).first()
         return _keep(self._mandates, key, found)
+
+
+def is_of(one: Identity, vouched: Vouched) -> bool:
+    """Whether a token is this identity's: audience whole, subject by its pattern, every claim that is asked for."""
+    return (
+        one.audience == vouched.audience
+        and identity.fits(one.subject, vouched.subject)
+        and identity.has_claims(vouched.claims, one.claims)
+    )
 
 
 def _keep(known: dict[_K, _V], key: _K, value: _V) -> _V:
@@ -136,13 +182,41 @@ def drop() -> None:
     _noted.clear()
 
 
+REFUSED = "The credential is unknown, expired or revoked, or it may not be used from here."
+"""One sentence for all of it: who tries a stolen token from elsewhere does not hear whether it is good."""
+
+
+def refusal(token_hash: bytes) -> BadCredential:
+    """Why a token that opens nothing is refused."""
+    if identity.is_digest(token_hash):
+        return BadToken(
+            "token_no_identity", "No agent's identity fits this token's audience, subject and claims."
+        )
+    return BadCredential(REFUSED, noted="The credential is unknown, expired or revoked.")
+
+
+def check_network(bearer: Bearer, address: str | None = None) -> None:
+    """Refuse a credential that is used from elsewhere. `address` is that of the request's connection where a request
+    is being answered; behind a proxy that of the proxy, unless COUNTERSIGN_PROXIES names it."""
+    if not bearer.networks:
+        return
+    where = recording.present().address if address is None else address
+    if not networks.cover(bearer.networks, where):
+        raise BadCredential(
+            REFUSED, noted=f"The credential may not be used from {where or 'an unknown address'}."
+        )
+
+
 _noted: dict[int, float] = {}
 
 
-def note_use(credential_id: int) -> None:
-    """Remember when a credential was last used, once a minute in each process. For people to read; decides nothing."""
-    now = time.monotonic()
-    if now - _noted.get(credential_id, -NOTED_EVERY) < NOTED_EVERY:
+def note_use(credential_id: int, address: str | None = None) -> None:
+    """Remember when and from where a credential was last used, once a minute. For people to read; decides nothing."""
+    ticks = time.monotonic()
+    if ticks - _noted.get(credential_id, -NOTED_EVERY) < NOTED_EVERY:
         return
-    _noted[credential_id] = now
-    Credential.objects.filter(pk=credential_id).update(last_used_at=timezone.now())
+    _noted[credential_id] = ticks
+    now = timezone.now()
+    where = recording.present().address if address is None else address
+    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - timedelta(seconds=NOTED_EVERY))
+    Credential.objects.filter(stale, pk=credential_id).update(last_used_at=now, last_used_from=where[:64])

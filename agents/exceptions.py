@@ -4,15 +4,37 @@ from accounts.exceptions import Conflict, DomainError, Invalid
 
 
 class BadCredential(DomainError):
-    """No, a wrong, an expired or a revoked credential."""
+    """No, a wrong, an expired or a revoked credential, or one that is used from a network it may not be used from.
+
+    The answer is the same for all of them; `noted` is what the audit log says instead."""
 
     code = "bad_credential"
     status = 401
     title = "Not authenticated"
 
+    def __init__(self, detail: str, *, noted: str = "", **extra: object) -> None:
+        super().__init__(detail, **extra)
+        self.noted = noted
+
+
+class BadToken(BadCredential):
+    """An issuer's token that is not taken; the code says why, so that who runs the agent can mend it."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class IssuerUnavailable(BadCredential):
+    """The token may be good, but the issuer's keys cannot be had right now."""
+
+    code = "issuer_unavailable"
+    status = 503
+    title = "The token cannot be checked right now"
+
 
 class AgentNotLive(Conflict):
-    """The agent is suspended or retired."""
+    """The agent is in preparation, suspended or retired."""
 
     code = "agent_not_live"
     title = "The agent may not act"

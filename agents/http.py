@@ -12,9 +12,9 @@ from django.views.decorators.csrf import csrf_exempt
 from msgspec import Struct
 
 from accounts.exceptions import DomainError
-from agents import authority, strict_json, tokens
+from agents import authority, identity, strict_json, tokens
 from agents.authority import Bearer
-from agents.exceptions import BadCredential
+from agents.exceptions import BadCredential, BadToken
 from agents.strict_json import NotStrictJson
 from audit import recording
 
@@ -77,30 +77,53 @@ def agent_endpoint(*methods: str) -> Callable[[_View], _View]:
 
 
 def bearer_hash(authorization: str) -> bytes:
-    """SHA-256 of the token in an Authorization header.
+    """What names the token in an Authorization header here: SHA-256 of one of ours, the digest of an issuer's.
 
-    Malformed tokens are refused by their checksum without a look at the database (A36)."""
-    scheme, _, token = authorization.partition(" ")
-    token = token.strip()
-    if scheme.lower() != "bearer" or not token:
-        raise BadCredential("Send the header 'Authorization: Bearer <token>'.")
+    Malformed tokens are refused by their checksum without a look at the database (A36). An issuer's token comes out
+    with its signature and times verified, now or within the last 30 seconds; a key that is not known yet is fetched."""
+    token = bearer_token(authorization)
+    if identity.is_shaped(token):
+        return _by_issuer(token)
     if not tokens.is_well_formed(token):
         raise BadCredential("The token is malformed: a character is missing or mistyped.")
     return tokens.digest(token)
 
 
-def authenticate(authorization: str) -> Bearer:
-    """The agent behind the header, by authority as it is committed now."""
+def bearer_token(authorization: str) -> str:
+    """The token itself, whatever it is."""
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise BadCredential("Send the header 'Authorization: Bearer <token>'.")
+    return token
+
+
+def _by_issuer(token: str) -> bytes:
+    """Nobody is asked for keys but issuers that some agent's identity names."""
+    name = identity.digest(token)
+    if identity.seen(name) is not None:
+        return name
+    issuer = identity.issuer_of(token)
+    if not (authority.cache().identities(issuer) or authority.fresh().identities(issuer)):
+        raise BadToken("token_issuer", "The token's issuer is not trusted.")
+    identity.verify(token, issuer)
+    return name
+
+
+def authenticate(authorization: str, *, address: str | None = None) -> Bearer:
+    """The agent behind the header, by authority as it is committed now. `address` is where the request comes from,
+    for callers that pass no middleware."""
     token_hash = bearer_hash(authorization)
-    return checked(token_hash)
+    return checked(token_hash, address=address)
 
 
-def checked(token_hash: bytes) -> Bearer:
-    """The agent behind a token's hash, unknown, expired and revoked ones refused."""
+def checked(token_hash: bytes, *, address: str | None = None) -> Bearer:
+    """The agent behind a token's hash, unknown, expired and revoked ones and those from elsewhere refused."""
     bearer = authority.fresh().bearer(token_hash)
     if bearer is None or bearer.expires_at <= timezone.now():
-        raise BadCredential("The credential is unknown, expired or revoked.")
-    authority.note_use(bearer.credential_id)
+        raise authority.refusal(token_hash)
+    authority.check_network(bearer, address)
+    authority.note_use(bearer.credential_id, address)
     recording.by_credential(bearer.credential_id)
     return bearer
 

@@ -17,14 +17,17 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, transaction
 
+from accounts.exceptions import DomainError
 from accounts.models import User
-from agents import tokens
-from agents.models import Credential
+from agents import authority, identity, tokens
+from agents.exceptions import BadCredential
+from agents.models import Credential, Identity
 from audit import recording
 from audit.events import Actor, Kind, Source, Target
 
 log = structlog.get_logger(__name__)
 WINDOW = 600
+_MOST_IDENTITIES = 1000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 ANONYMOUS = Actor("system", "anonymous", "anonymous")
 _here: Counter[tuple[str, int]] = Counter()
@@ -68,19 +71,37 @@ def note(
         log.error("refusal_not_logged", path=path[:200], code=code, error=str(error)[:300])
 
 
+def why(error: DomainError) -> str:
+    """What the log says of a refusal, where that is more than who was refused may hear."""
+    noted = error.noted if isinstance(error, BadCredential) else ""
+    return noted or error.detail
+
+
 def _is_token(authorization: str) -> bool:
-    """Whether what was sent can have been a token of ours at all."""
+    """Whether what was sent can have been a token at all, of ours or of an issuer."""
     scheme, _, token = authorization.partition(" ")
-    return scheme.lower() == "bearer" and tokens.is_well_formed(token.strip())
+    token = token.strip()
+    return scheme.lower() == "bearer" and (tokens.is_well_formed(token) or identity.is_shaped(token))
 
 
 def _agent_behind(authorization: str) -> Actor | None:
-    """Whose credential was sent, though it is expired or revoked; None for one that was made up."""
+    """Whose credential was sent, though it is expired or revoked; None for one that was made up, also for an issuer's
+    token whose signature was never good."""
     if not _is_token(authorization):
         return None
-    hashed = tokens.digest(authorization.partition(" ")[2].strip())
-    found = Credential.objects.filter(token_hash=hashed).select_related("agent").first()
+    token = authorization.partition(" ")[2].strip()
+    if identity.is_shaped(token):
+        return _vouched_for(identity.vouched(identity.digest(token)))
+    found = Credential.objects.filter(token_hash=tokens.digest(token)).select_related("agent").first()
     return found.agent.actor() if found else None
+
+
+def _vouched_for(vouched: identity.Vouched | None) -> Actor | None:
+    if vouched is None:
+        return None
+    identities = Identity.objects.filter(issuer=vouched.issuer).select_related("credential__agent")
+    fitting = [one.credential.agent for one in identities[:_MOST_IDENTITIES] if authority.is_of(one, vouched)]
+    return fitting[0].actor() if len({agent.pk for agent in fitting}) == 1 else None
 
 
 def _without_token(source: Source) -> int | None:

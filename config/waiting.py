@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from urllib.parse import parse_qs
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from agents import http
 from approvals import representation, selectors, states
 from approvals.transitions import CHANNEL
 from audit.events import Source
-from config import refusals
+from config import limits, refusals
 from config.bridge import Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
@@ -137,11 +138,12 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         seconds, after = _parameters(scope)
         found = _PATH.match(scope["path"])
         assert found is not None
-        token_hash = http.bearer_hash(_header(scope, b"authorization"))
-        response = await _wait(UUID(found[1]), token_hash, seconds, after, receive)
+        asked = _Asked(UUID(found[1]), _header(scope, b"authorization"), _address(scope))
+        await asyncio.get_running_loop().run_in_executor(_readers, _spend, asked)
+        response = await _wait(asked, seconds, after, receive)
     except DomainError as error:
         response = http.problem_of(error)
-        if error.status in (401, 403):
+        if error.status in (401, 403, 429):
             await asyncio.get_running_loop().run_in_executor(_readers, _note_refusal, scope, error)
     except OperationalError:
         response = http.problem(
@@ -161,19 +163,26 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": response.content})
 
 
-async def _wait(
-    proposal_id: UUID, token_hash: bytes, seconds: float, after: int | None, receive: Receive
-) -> HttpResponse | None:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which proposal, by whose token, and from where."""
+
+    proposal_id: UUID
+    authorization: str
+    address: str
+
+
+async def _wait(asked: _Asked, seconds: float, after: int | None, receive: Receive) -> HttpResponse | None:
     """The answer, or None when the agent has gone away."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    key = str(proposal_id)
+    key = str(asked.proposal_id)
     changed = hub.subscribe(key)
     gone = asyncio.create_task(_disconnected(receive))
     try:
         while True:
             changed.clear()
-            version, is_open, content = await loop.run_in_executor(_readers, _read, proposal_id, token_hash)
+            version, is_open, content = await loop.run_in_executor(_readers, _read, asked)
             news = not is_open if after is None else version > after
             left = deadline - loop.time()
             if news or left <= 0 or hub.is_draining:
@@ -188,12 +197,24 @@ async def _wait(
         hub.unsubscribe(key, changed)
 
 
-def _read(proposal_id: UUID, token_hash: bytes) -> tuple[int, bool, bytes]:
-    """(version, still undecided, JSON), read with the agent's authority as it is now; runs in a reader thread."""
+def _spend(asked: _Asked) -> None:
+    """A long-poll counts as one reading, however long it waits; runs in a reader thread. Raises `TooManyRequests`."""
     close_old_connections()
     try:
-        bearer = http.checked(token_hash)
-        proposal = selectors.own_proposal(bearer.agent.pk, proposal_id)
+        bearer = limits.known(asked.authorization, address=asked.address)
+        if bearer is not None:
+            limits.spend_of_agent("read", bearer)
+    finally:
+        close_old_connections()
+
+
+def _read(asked: _Asked) -> tuple[int, bool, bytes]:
+    """(version, still undecided, JSON), read with the agent's authority as it is now, an issuer's token with its
+    signature and its end; runs in a reader thread."""
+    close_old_connections()
+    try:
+        bearer = http.authenticate(asked.authorization, address=asked.address)
+        proposal = selectors.own_proposal(bearer.agent.pk, asked.proposal_id)
         return proposal.version, proposal.state in states.OPEN, representation.of(proposal)
     finally:
         close_old_connections()
@@ -202,21 +223,26 @@ def _read(proposal_id: UUID, token_hash: bytes) -> tuple[int, bool, bytes]:
 def _note_refusal(scope: Scope, error: DomainError) -> None:
     """What waits here passes no middleware, so it says itself whom it refused; runs in a reader thread."""
     close_old_connections()
-    client = scope.get("client") or ("",)
     given = _header(scope, b"x-request-id")
     try:
         refusals.note(
             actor=None,
-            source=Source(request_id=refusals.request_id(given), address=str(client[0])[:64]),
+            source=Source(request_id=refusals.request_id(given), address=_address(scope)),
             method=str(scope["method"]),
             path=str(scope["path"]),
             status=error.status,
             code=error.code,
-            why=error.detail,
+            why=refusals.why(error),
             authorization=_header(scope, b"authorization"),
         )
     finally:
         close_old_connections()
+
+
+def _address(scope: Scope) -> str:
+    """The same address that config/middleware.RequestSource knows."""
+    client = scope.get("client") or ("",)
+    return str(client[0])[:64]
 
 
 async def _disconnected(receive: Receive) -> None:

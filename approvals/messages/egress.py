@@ -4,7 +4,6 @@ apprise speaks HTTP through requests and urllib3 and through nothing else in thi
 connection classes are replaced by guarded ones in every process that sends. The name is looked up once and the
 connection goes to the address that was checked: one that changes its mind in between gains nothing (DNS rebinding)."""
 
-import ipaddress
 import socket
 import threading
 import time
@@ -19,11 +18,12 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.response import HTTPResponse
 from urllib3.util.connection import create_connection
 
+from agents.networks import is_public
+
 LONGEST = 15.0
 """Seconds for one request, however slowly the other side speaks."""
 MOST = 256 * 1024
 """Bytes of an answer that are read."""
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _OF_THE_WIRE = frozenset({"content-encoding", "transfer-encoding", "content-length"})
 
 
@@ -44,18 +44,6 @@ def public_addresses(host: str, port: int) -> list[str]:
             f"The server {name} is in a private network. An admin can allow it with COUNTERSIGN_CHAT_HOSTS."
         )
     return addresses
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public Internet, whichever way it is written."""
-    ip = ipaddress.ip_address(address.split("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
 
 
 class _Watch:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from agents import authority, pointers, schemas, standings, versions
 from agents.authority import Bearer, Cache
 from agents.autonomy import Tier
-from agents.exceptions import ArgumentsInvalid, BadCredential, KeysAway
+from agents.exceptions import ArgumentsInvalid, KeysAway
 from agents.models import ActionType, Agent, Mandate
 from agents.services import versions as announcing
 from agents.versions import Announced
@@ -30,13 +30,14 @@ from approvals import (
     facts,
     grants,
     news,
+    open_items,
     redaction,
     rollbacks,
     routing,
     usage,
 )
 from approvals.acceptance import Draft
-from approvals.exceptions import IdempotencyConflict, InFlight
+from approvals.exceptions import IdempotencyConflict, InFlight, TooManyOpen
 from approvals.models import BlindReview, Decision, Priority, Proposal, Revision, Verdict
 from approvals.requests import ProposeRequest
 from approvals.states import State
@@ -83,14 +84,15 @@ def submit(*, token_hash: bytes, key: str, request_digest: bytes, request: Propo
     """Accept one proposal, or answer a repeat with what was accepted before.
 
     `request_digest` is SHA-256 of the body. Raises `BadCredential`, `ArgumentsInvalid` (also for an unknown action
-    type), `IdempotencyConflict`, `InFlight`, `KeysAway`."""
+    type), `IdempotencyConflict`, `InFlight`, `KeysAway`, `TooManyOpen`."""
     asked = _Request(key, request_digest, request)
     cache = authority.cache()
     for _ in range(_ATTEMPTS):
         bearer = cache.bearer(token_hash)
         if bearer is None or bearer.expires_at <= timezone.now():
-            cache = _refreshed_or_refuse(cache)
+            cache = _refreshed_or_refuse(cache, token_hash)
             continue
+        authority.check_network(bearer)
         recording.by_credential(bearer.credential_id)
         if _announces(cache, bearer, request):
             repeat = _earlier(bearer.agent, asked)
@@ -135,10 +137,10 @@ def _announce(bearer: Bearer, request: ProposeRequest) -> None:
     announcing.announce(agent_id=bearer.agent.pk, said=said, credential_id=bearer.credential_id)
 
 
-def _refreshed_or_refuse(cache: Cache) -> Cache:
+def _refreshed_or_refuse(cache: Cache, token_hash: bytes) -> Cache:
     fresh = authority.fresh()
     if fresh is cache:
-        raise BadCredential("The credential is unknown, expired or revoked.")
+        raise authority.refusal(token_hash)
     return fresh
 
 
@@ -152,6 +154,14 @@ def _faults(action_type: ActionType | None, request: ProposeRequest) -> list[dic
 def _attempt(standing: _Standing, asked: _Request) -> Submitted | None:
     """One try with this cache; None when authority has changed meanwhile."""
     draft = _draft(standing, asked)
+    if draft.route.state in open_items.COUNTED:
+        try:
+            open_items.check(standing.bearer.agent)
+        except TooManyOpen:
+            repeat = _earlier(standing.bearer.agent, asked)
+            if repeat is None:
+                raise
+            return repeat
     if draft.route.state not in (State.SCHEDULED, State.APPROVED):
         if draft.proposal.parent_id is None:
             return _accept(draft, standing, asked)
@@ -371,6 +381,8 @@ def _accept(draft: Draft, standing: _Standing, asked: _Request) -> Submitted | N
     """Store it. None: authority has changed. A taken key is a repeat or a conflict."""
     answer = acceptance.accept(draft, standing.cache.number)
     if answer.is_inserted:
+        if draft.route.state in open_items.COUNTED:
+            open_items.accepted(standing.bearer.agent)
         news.proposal_came(draft.proposal)
         return Submitted(draft.proposal, True, draft.canonical)
     if not answer.is_current:

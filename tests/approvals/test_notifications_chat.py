@@ -13,6 +13,7 @@ from django.conf import settings
 
 from accounts.exceptions import Conflict, Invalid, NotFound
 from accounts.models import User
+from agents import networks
 from approvals import inbox
 from approvals.messages import chat, choices, egress
 from approvals.messages.choices import Topic
@@ -269,7 +270,7 @@ def test_an_endless_answer_is_not_read_to_its_end(
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
-    assert egress.is_public(address) is public
+    assert networks.is_public(address) is public
 
 
 def test_nobody_uses_anothers_address(receiver: Receiver) -> None:
