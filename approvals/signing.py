@@ -199,6 +199,12 @@ def _stored(
     )
 
 
+def check_is_registered(signature: Signature) -> None:
+    """Before a held verdict counts: whoever has removed the passkey meanwhile does not want it to sign any more."""
+    if bytes(signature.credential) not in {one.credential for one in passkeys(signature.person)}:
+        raise SignatureRefused("Your decision was not recorded: the passkey that signed it has been removed.")
+
+
 def named(proposal: Proposal, verdict: str, signature: Signature | None) -> dict[str, Any]:
     """What a vote's event says of it: the whole assertion, so that every export of the event proves it; null where an
     approval of high risk was not signed, nothing where none is asked for."""

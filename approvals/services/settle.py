@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.exceptions import DomainError
 from accounts.models import User
-from approvals import ballots, judging, news, notifications, permissions, transitions
+from approvals import ballots, judging, news, notifications, permissions, signing, transitions
 from approvals.ballots import Ballot
 from approvals.exceptions import WrongState
 from approvals.models import HeldBallot, Proposal, Verdict
@@ -87,6 +87,8 @@ def _count(proposal: Proposal, held: HeldBallot) -> Decided:
         arguments=None if held.arguments is None else msgspec.json.decode(bytes(held.arguments)),
     )
     ballots.check(proposal, held.reviewer, ballot, at=held.held_at)
+    if held.signature is not None:
+        signing.check_is_registered(held.signature)
     now, sheet = timezone.now(), _sheet_of(held)
     return decide.cast(proposal, held.reviewer, ballot, at=now, sheet=sheet, signature=held.signature)
 

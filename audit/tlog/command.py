@@ -149,6 +149,11 @@ def _facts(report: Report) -> list[str]:
         lines.append(f"continues    {report.older:,} older checkpoints that you brought along")
     if report.contents:
         lines.append(f"texts        {report.contents:,} kept, {report.gone:,} of them lawfully gone")
+    if report.signatures:
+        places = ", ".join(findings.shown(place) for place in sorted(report.origins))
+        lines.append(f"signatures   {report.signatures:,} approvals signed with passkeys, at {places}")
+    if report.unsigned:
+        lines.append(f"unsigned     {report.unsigned:,} approvals of high risk without a passkey's signature")
     if report.pending:
         lines.append(
             f"pending      {report.pending:,} events were too new to be sealed when this was exported"

@@ -30,6 +30,7 @@ MEANING = {
     "commitment": "The event was changed after it was sealed.",
     "columns": "The row's columns say something else than the content that was sealed.",
     "sealed": "The row says something else than the leaf that was sealed for it.",
+    "signature": "An approval was not signed by whom, over what, or for the decision that the event says.",
     "content": "A prompt, output or other kept text is not the one that was sealed.",
 }
 """Every check with what its failing means; docs/audit.md has a section for each."""

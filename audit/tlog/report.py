@@ -21,7 +21,8 @@ class Trust:
 @dataclass(slots=True)
 class Report:
     """What was found. `unchecked` says in sentences what nobody could check with what was at hand, `remarks` what is
-    worth a question and yet no fault; `unfit` counts what was signed about leaves that are missing."""
+    worth a question and yet no fault; `unfit` counts what was signed about leaves that are missing; `signatures`
+    approvals that passkeys signed, at the addresses `origins`, `unsigned` those of high risk that none did."""
 
     findings: Findings = field(default_factory=Findings)
     unchecked: list[str] = field(default_factory=list)
@@ -44,6 +45,9 @@ class Report:
     contents: int = 0
     gone: int = 0
     unfit: int = 0
+    signatures: int = 0
+    unsigned: int = 0
+    origins: set[str] = field(default_factory=set)
 
     @property
     def holds(self) -> bool:

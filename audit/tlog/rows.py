@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audit.tlog import blobs, leaves, stretches, tiles
+from audit.tlog import blobs, leaves, passkeys, stretches, tiles
 from audit.tlog.findings import Findings, shown, upper
 from audit.tlog.folder import Damaged, Folder
 from audit.tlog.merkle import leaf_hash
@@ -26,6 +26,8 @@ _TAIL = len('","salt":"","commitment":""}') + 2 * 64
 """A line as audit.exporting writes it. Reading it as JSON takes three times as long, and a million events have fifteen
 seconds; a line that is written in any other way is read as JSON."""
 _RESTORED = b"log.restored"
+_TOLD = frozenset((_RESTORED, passkeys.ADDED.encode(), passkeys.REMOVED.encode()))
+"""Kinds of event that say something about others."""
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed leaves it out
 
 COLUMNS = (
@@ -82,6 +84,7 @@ class Checked:
     restores: list[Restore] = field(default_factory=list)
     contents: set[str] = field(default_factory=set)
     gone: int = 0
+    passkeys: passkeys.Noticed = field(default_factory=passkeys.Noticed.none)
 
 
 def file_name(number: int) -> str:
@@ -160,7 +163,7 @@ def _line(
     if not is_whole:
         return _explain(result, wanted, sealed, expected, line, raw)
     result.events += 1
-    if kind == _RESTORED or (wanted.with_content and b'"commitment":"' in data):
+    if kind in _TOLD or b'"signature":' in data or (wanted.with_content and b'"commitment":"' in data):
         _notice(
             result, wanted, said, expected, f"event {int(event)} ({shown(kind.decode())}, leaf {expected})"
         )
@@ -168,7 +171,7 @@ def _line(
 
 
 def _notice(result: Checked, wanted: Wanted, said: Any, number: int, name: str) -> None:
-    """What an event that holds says about others: the texts that it names, or what a restore has lost."""
+    """What an event that holds says about others: the texts that it names, what a restore has lost, who signed."""
     if wanted.with_content:
         for named in blobs.named(said):
             result.contents.add(named.id)
@@ -176,6 +179,8 @@ def _notice(result: Checked, wanted: Wanted, said: Any, number: int, name: str) 
                 result.gone += 1
     if said.get("kind") == _RESTORED.decode() and (restore := _restore(said, number)):
         result.restores.append(restore)
+    if said.get("kind") in passkeys.KINDS:
+        passkeys.notice(said, number, name, result.passkeys, result.findings)
 
 
 def _restore(said: Any, number: int) -> Restore | None:

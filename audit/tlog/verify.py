@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from audit.tlog import blobs, notes, rows, signed, trees
+from audit.tlog import blobs, notes, passkeys, rows, signed, trees
 from audit.tlog.findings import Findings, numbered, shown, upper
 from audit.tlog.report import Report, Trust
 
@@ -252,6 +252,7 @@ def _rows(path: Path, manifest: Manifest, hashed: int, report: Report, each: Any
     contents: set[str] = set()
     missing: list[tuple[int, int]] = []
     restores: list[rows.Restore] = []
+    noticed = passkeys.Noticed.none()
     for checked in each(rows.check, wanted):
         report.findings.merge(checked.findings)
         report.events += checked.events
@@ -259,6 +260,8 @@ def _rows(path: Path, manifest: Manifest, hashed: int, report: Report, each: Any
         contents |= checked.contents
         missing += checked.missing
         restores += checked.restores
+        noticed.merge(checked.passkeys)
+    passkeys.compare(noticed, report, is_whole=manifest.count >= report.size)
     _missing(path, missing, restores, report)
     names = {part.name for part in wanted}
     for file in sorted((path / "events").glob("*.jsonl")):
