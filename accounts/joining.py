@@ -63,9 +63,13 @@ def leave(person: User, team: Group, *, source: str, by: User | Actor) -> bool:
 
 def check_directory_may_fill(team: Group) -> None:
     """Who becomes an admin is decided here, by a person, never by a group of an identity provider (A28)."""
-    admins = RoleAssignment.objects.filter(live_at(timezone.now()), team=team, role=Role.ADMIN)
-    if admins.exists():
+    if not directory_may_fill(team):
         raise NotAllowed(f"{team} makes its members admins; only an admin puts people into it.")
+
+
+def directory_may_fill(team: Group) -> bool:
+    """Whether the team makes nobody an admin."""
+    return not RoleAssignment.objects.filter(live_at(timezone.now()), team=team, role=Role.ADMIN).exists()
 
 
 def _row(person: User, team: Group) -> TeamJoin | None:

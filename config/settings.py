@@ -11,6 +11,7 @@ import django_stubs_ext
 import structlog
 from celery.schedules import crontab
 
+from accounts import oidc_providers
 from config import addresses, embedded, mail, rates, secret
 from config.problem import Problem
 
@@ -165,6 +166,12 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {"login": "120/m/ip" if DEMO else "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+SOCIALACCOUNT_ADAPTER = "accounts.oidc_client.ProviderAdapter"
+try:
+    OIDC_PROVIDERS = oidc_providers.from_environment(os.environ)
+except ValueError as error:
+    raise Problem(str(error)) from error
+"""Identity providers that people sign in at, besides their passwords (docs/directory.md)."""
 LOGIN_URL = "account_login"
 SECOND_FACTOR = os.environ.get("COUNTERSIGN_SECOND_FACTOR") or (
     "required" if IS_HTTPS and not DEMO else "offered"
@@ -296,6 +303,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "rebuild": {"task": "approvals.tasks.rebuild_evidence", "schedule": crontab(hour="2", minute="41")},
     "retention": {"task": "approvals.tasks.expire_content", "schedule": crontab(hour="3", minute="11")},
+    "roles": {"task": "accounts.tasks.end_roles", "schedule": 60.0, "options": {"expires": 50}},
     "sessions": {"task": "accounts.tasks.clear_sessions", "schedule": 3600.0, "options": {"expires": 600}},
 }
 

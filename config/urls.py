@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
+from accounts import oidc_views
 from accounts.views import closed
 from approvals import api, api_traces
 from config import views
@@ -17,6 +18,8 @@ urlpatterns = [
     path("v1/traces", api_traces.traces),
     path("welcome/<str:token>/", views.welcome, name="welcome"),
     re_path(r"^account/(?:email|confirm-email|password/reset|password/set|signup)/", closed),
+    path("account/oidc/<slug:key>/begin/", oidc_views.begin, name="oidc_begin"),
+    path("account/oidc/<slug:key>/callback/", oidc_views.callback, name="oidc_callback"),
     path("account/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
     path("", include("approvals.urls")),

@@ -13,7 +13,7 @@ from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 
 from accounts import assigning, permissions
 from accounts.exceptions import Conflict, NotAllowed, NotFound
-from accounts.models import RoleAssignment, User, live_at
+from accounts.models import DirectoryPerson, RoleAssignment, User, live_at
 from accounts.roles import Role, Scope
 from audit import recording
 from audit.events import Actor, Kind, Target
@@ -116,6 +116,8 @@ def shut_out(person: User, *, actor: User | Actor) -> None:
     person.is_active = False
     person.set_unusable_password()
     person.save(update_fields=["is_active", "password"])
+    by_hand = isinstance(actor, User)
+    DirectoryPerson.objects.filter(person=person).update(shut_out_at=None if by_hand else timezone.now())
     recording.record(
         actor=actor.actor() if isinstance(actor, User) else actor,
         kind=Kind.PERSON_DEACTIVATED,
