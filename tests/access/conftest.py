@@ -1,0 +1,34 @@
+"""One world for a module: made once, in a transaction that is never committed."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache
+from django.db import transaction
+from pytest_django import DjangoDbBlocker
+
+from tests.access import world
+from tests.access.world import World
+
+
+@pytest.fixture(scope="module")
+def small_world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """What is done in it is undone case by case, by whoever does it (`tests.access.asking.asked`)."""
+    with django_db_blocker.unblock():
+        cache.clear()
+        with undone():
+            yield world.made()
+        cache.clear()
+
+
+class undone(transaction.Atomic):  # noqa: N801 - reads as a word where it stands
+    """A transaction (or a savepoint in one) that is rolled back at the end. Use cases that ask for a transaction of
+    their own may begin in it, as they may in every transaction that a test case opens."""
+
+    def __init__(self) -> None:
+        super().__init__(using=None, savepoint=True, durable=False)
+        self._from_testcase = True
+
+    def __exit__(self, *raised: object) -> None:
+        transaction.set_rollback(True)
+        super().__exit__(*raised)
