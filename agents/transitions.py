@@ -16,7 +16,7 @@ _KIND = {
 
 
 def set_state(agent: Agent, state: AgentState, *, actor: Actor, reason: str) -> None:
-    """Make a locked agent live, suspended or retired."""
+    """Make a locked agent live, suspended or retired. The first time it becomes live is a kind of event of its own."""
     before = agent.state
     agent.state = state
     agent.state_reason = reason
@@ -24,7 +24,9 @@ def set_state(agent: Agent, state: AgentState, *, actor: Actor, reason: str) -> 
     authority.bump()
     recording.record(
         actor=actor,
-        kind=_KIND[state],
+        kind=Kind.AGENT_WENT_LIVE
+        if before == AgentState.PREPARING and state == AgentState.LIVE
+        else _KIND[state],
         target=Target("agent", str(agent.pk)),
         before={"state": before},
         after={"state": str(state)},

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from django.db.models import Count, Q
 
 from agents import pointers, stops
-from agents.autonomy import Tier, lower
+from agents.autonomy import Tier, lower, rank
 from agents.models import ActionType, Agent, Mandate, Stop
 from approvals import policy, states, usage
 from approvals import subjects as naming
@@ -138,8 +138,16 @@ def collect(
         veto_seconds=mandate.veto_seconds if mandate else 0,
         amount_unreadable=_is_unreadable(action_type, arguments, subjects.amount),
         held=is_held(mandate, action_type),
+        ownerless=is_ownerless(agent, mandate),
         stopped=stops.words(stop) if stop else "",
     )
+
+
+def is_ownerless(agent: Agent, mandate: Mandate | None) -> bool:
+    """Whether nobody answers for what the mandate would let pass a person by. Below that it is not asked."""
+    if mandate is None or rank(_tier(mandate)) <= rank(Tier.IN_THE_LOOP):
+        return False
+    return not agent.has_live_owner
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,18 @@ REVISED_FIELDS = ("revision", "digest", "title", "amount", "currency", "tier", "
                   "reasons", "policy_version", "claimed_by", "claimed_until", "assigned_to",
                   *deadlines.HANDED_ON)  # fmt: skip
 """What another revision changes on its proposal."""
+ROUTED_FIELDS = (
+    "tier",
+    "queue",
+    "quorum",
+    "roles",
+    "required",
+    "reasons",
+    "claimed_by",
+    "claimed_until",
+    "assigned_to",
+)
+"""What `apply_route` changes, times apart."""
 
 
 def check_arguments(proposal: Proposal, arguments: dict[str, Any]) -> None:

@@ -90,6 +90,8 @@ class Facts:
     budget_usage: Usage | None = None
     held: bool = False
     """The agent is under closer watch and this cannot be undone (TIERS.md, Demotion: "escalated")."""
+    ownerless: bool = False
+    """Its owner has left and nobody answers for it: a person decides everything until somebody does."""
     stopped: str = ""
     """Which stop switch covers it and why, in words."""
 
@@ -111,7 +113,7 @@ def route(facts: Facts) -> Route:
     """The one routing decision; total, and safe by default: what is not known to be allowed is reviewed or denied."""
     tier = facts.tier or Tier.IN_THE_LOOP
     if facts.agent_state != "live":
-        return _denied(tier, Reason("agent_not_live", "", f"The agent is {facts.agent_state}."))
+        return _denied(tier, Reason("agent_not_live", "", not_live(facts.agent_state)))
     if facts.stopped:
         return _denied(tier, Reason("stopped", "", facts.stopped))
     if facts.tier is None:
@@ -123,6 +125,8 @@ def route(facts: Facts) -> Route:
     reasons = limit_reasons(facts)
     if facts.held and rank(tier) > rank(Tier.IN_THE_LOOP):
         reasons.append(Reason("escalated", "", HELD))
+    if facts.ownerless and rank(tier) > rank(Tier.IN_THE_LOOP):
+        reasons.append(Reason("no_owner", "", OWNERLESS))
     if facts.amount_unreadable and not reasons:
         reasons.append(Reason("amount_unreadable", "", "Its amount is not a number that can be read."))
     for rule, message in facts.findings.errors:
@@ -171,6 +175,15 @@ LIMIT_CODES = ("limit_amount", "limit_currency", "limit_window_count", "limit_wi
 """Every code under which a limit sends to a person."""
 
 HELD = "Its errors have grown more frequent lately; until that is cleared up, a person decides what cannot be undone."
+
+OWNERLESS = "The agent has no live owner; until somebody answers for it, a person decides what it does."
+
+
+def not_live(state: str) -> str:
+    """Why an agent that is not live may not act, as a sentence."""
+    if state == "preparing":
+        return "The agent is in preparation: nobody has set it live yet."
+    return f"The agent is {state}."
 
 
 def limit_reasons(facts: Facts) -> list[Reason]:

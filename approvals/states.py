@@ -38,6 +38,7 @@ TRANSITIONS: dict[tuple[State, State], str] = {
     (State.SCHEDULED, State.APPROVED): "veto window passed",
     (State.SCHEDULED, State.REJECTED): "vetoed",
     (State.SCHEDULED, State.WITHDRAWN): "withdrawn by the agent",
+    (State.SCHEDULED, State.PENDING): "its agent has no live owner",
     (State.APPROVED, State.EXECUTING): "grant redeemed",
     (State.APPROVED, State.LAPSED): "grant not redeemed in time",
     (State.APPROVED, State.REVOKED): "stopped, suspended or recalled",

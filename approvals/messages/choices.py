@@ -36,7 +36,9 @@ class Topic(StrEnum):
     INCIDENT = "incident"
     TIER = "tier"
     STOPPED = "stopped"
+    AGENT = "agent"
     LOG = "log"
+    ACCESS = "access"
 
 
 URGENT = frozenset({Topic.OVERDUE, Topic.ESCALATED, Topic.STOPPED, Topic.LOG})
@@ -84,6 +86,11 @@ WORDS: dict[str, Words] = {
         "A probe", "What you decided was a probe, or an appeal against one is made or answered", "eye"
     ),
     Topic.STOPPED: Words("A stop switch", "An agent of yours is stopped, or may begin again", "octagon-x"),
+    Topic.AGENT: Words(
+        "An agent needs its people",
+        "A credential of an agent of yours ends soon, or nobody answers for an agent (for admins)",
+        "bot",
+    ),
     Topic.LOG: Words(
         "The audit log", "For admins: events are not sealed, or a sealed one is gone", "triangle-alert"
     ),
@@ -93,6 +100,11 @@ WORDS: dict[str, Words] = {
         "scroll-text",
     ),
     Topic.INCIDENT: Words("An incident", "An incident you answer for, or of your agent", "triangle-alert"),
+    Topic.ACCESS: Words(
+        "Access",
+        "Access that you asked for, a change that waits for your word, or a review of who may do what",
+        "key-round",
+    ),
     TEST: Words("A test message", "A test message", "mail"),
     UNDELIVERED: Words("Messages do not arrive", "Messages do not arrive", "triangle-alert"),
 }
@@ -115,8 +127,10 @@ USUAL_EMAIL = frozenset(
         Topic.TIER,
         Topic.STOPPED,
         Topic.LOG,
+        Topic.AGENT,
         Topic.DISPUTE,
         Topic.INCIDENT,
+        Topic.ACCESS,
     }
 )
 USUAL_CHAT = frozenset({Topic.ASSIGNED, Topic.MENTIONED, Topic.OVERDUE, Topic.ESCALATED})

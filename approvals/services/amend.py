@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from agents.exceptions import AgentNotLive
 from agents.models import Agent, AgentState
-from approvals import canonical, deadlines, notifications, revising, states, transitions
+from approvals import canonical, deadlines, notifications, revising, routing, states, transitions
 from approvals.exceptions import PolicyRefused, WrongState
 from approvals.models import Decision, HeldBallot, Proposal, Verdict
 from approvals.notifications import Topic
@@ -65,7 +65,7 @@ def revise(*, proposal_id: UUID, agent: Agent, arguments: dict[str, Any], reply:
                 f"The proposal is {State(proposal.state).label.lower()}; only a returned one is revised."
             )
         if proposal.agent.state != AgentState.LIVE:
-            raise AgentNotLive(f"The agent is {proposal.agent.state}.")
+            raise AgentNotLive(routing.not_live(proposal.agent.state))
         revising.check_arguments(proposal, arguments)
         now = timezone.now()
         route = revising.route_again(proposal, arguments, now)

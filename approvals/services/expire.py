@@ -4,6 +4,7 @@ Each works row by row in transactions of its own with SKIP LOCKED, so that two w
 crash do no harm. Silence never approves, except a veto window that an earned tier has opened (DESIGN.md §2)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,8 +15,9 @@ from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterR
 from agents import stops
 from agents.autonomy import Tier
 from agents.models import AgentState, Mandate
-from approvals import facts, transitions
+from approvals import deadlines, facts, revising, routing, transitions
 from approvals.models import Decision, Grant, HeldBallot, Outcome, Proposal, Verdict
+from approvals.routing import Reason
 from approvals.services.submit import approve_by_policy
 from approvals.states import State
 from audit.events import system
@@ -43,13 +45,16 @@ def close_veto_windows(*, now: datetime) -> int:
     """Scheduled proposals whose window has passed: approved if the authority that scheduled them still stands.
 
     A stop, suspension, a withdrawn mandate, a lower tier or a closer watch (on what cannot be undone) meanwhile turn
-    it into a rejection by policy."""
+    it into a rejection by policy; where nobody answers for the agent any more, a person decides instead."""
     due = Proposal.objects.filter(state=State.SCHEDULED, effective_at__lte=now)
 
     def one(proposal: Proposal) -> None:
         refusal = _no_longer(proposal)
         if refusal:
             reject_by_policy(proposal, at=now, reason=refusal)
+            return
+        if not proposal.agent.has_live_owner:
+            return_to_review(proposal, at=now)
             return
         approve_by_policy(proposal, at=now)
         transitions.apply(proposal, State.APPROVED, actor=system("veto_window"), at=now)
@@ -96,6 +101,30 @@ def reject_by_policy(proposal: Proposal, *, at: datetime, reason: str) -> None:
         decided_at=at,
     )
     transitions.apply(proposal, State.REJECTED, actor=system(reason), at=at, detail={"reason": reason})
+
+
+def return_to_review(proposal: Proposal, *, at: datetime) -> None:
+    """A step: nobody answers for the agent, so what would have run unless somebody objected waits for a person.
+
+    Limits and policy are asked again for his part: quorum, roles and queue."""
+    route = revising.route_again(proposal, proposal.current_revision.arguments, at)
+    if route.state == State.DENIED:
+        reject_by_policy(proposal, at=at, reason="no_owner")
+        return
+    reasons = [reason for reason in route.reasons if reason.code != "tier"]
+    missing = Reason("no_owner", "", routing.OWNERLESS)
+    revising.apply_route(proposal, replace(route, reasons=[missing, *reasons]), at=at)
+    assert proposal.queue is not None
+    deadlines.enter(proposal, proposal.queue, at=at)
+    proposal.effective_at = None
+    transitions.apply(
+        proposal,
+        State.PENDING,
+        actor=system("no_owner"),
+        at=at,
+        detail={"reason": "no_owner"},
+        fields=("effective_at", *revising.ROUTED_FIELDS, *deadlines.ENTERED),
+    )
 
 
 def revoke_approved(proposal: Proposal, *, at: datetime, reason: str) -> None:
@@ -151,7 +180,7 @@ def _one(
             stops.share()
         proposal = (
             due.select_for_update(of=("self",), no_key=True, skip_locked=True)
-            .select_related("agent", "action_type", "queue")
+            .select_related("agent__owner", "action_type", "queue")
             .filter(pk=proposal_id)
             .first()
         )

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.exceptions import NotFound
 from agents import stops
 from agents.authority import Bearer
-from agents.autonomy import lower, rank
+from agents.autonomy import Tier, lower, rank
 from agents.exceptions import AgentNotLive, BadCredential
 from agents.models import Agent, AgentState, Credential, Mandate
 from approvals import facts, grants, log_guard, routing, separation, transitions
@@ -25,7 +25,11 @@ def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None 
     proposal (I9), `LogUnavailable` while the audit log cannot be written (A47)."""
     with transaction.atomic(durable=True):
         stops.share()
-        agent = Agent.objects.select_for_update(of=("self",), no_key=True).get(pk=bearer.agent.pk)
+        agent = (
+            Agent.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("owner")
+            .get(pk=bearer.agent.pk)
+        )
         _check_credential(bearer)
         proposal = _own(proposal_id, agent)
         mandate = (
@@ -40,7 +44,7 @@ def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None 
             raise GrantRefused(_why_no_grant(proposal, grant))
         log_guard.check("redeemed")
         if agent.state != AgentState.LIVE:
-            raise AgentNotLive(f"The agent is {agent.state}.")
+            raise AgentNotLive(routing.not_live(agent.state))
         _check_stops(proposal, grant)
         if grant.expires_at <= now:
             raise GrantRefused("The grant has expired; propose the action again.")
@@ -57,6 +61,8 @@ def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None 
             raise GrantRefused("The agent's mandate for this action type was taken back.")
         if rank(lower(mandate.tier, mandate.ceiling)) < rank(proposal.tier):
             raise GrantRefused("The mandate's tier was lowered since; propose the action again.")
+        if rank(proposal.tier) > rank(Tier.IN_THE_LOOP) and not agent.has_live_owner:
+            raise GrantRefused(f"{routing.OWNERLESS} Propose it again.")
         _check_limits(proposal, mandate, agent)
         _check_deciders(proposal)
         grant.redeemed_at = now

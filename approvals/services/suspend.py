@@ -21,6 +21,8 @@ def suspend(*, agent_id: int, actor: User, reason: str, retire: bool = False) ->
         state = AgentState.RETIRED if retire else AgentState.SUSPENDED
         if agent.state in (state, AgentState.RETIRED):
             return agent
+        if agent.state == AgentState.PREPARING and not retire:
+            raise Conflict("It is in preparation: nothing of it starts before it is set live.")
         set_state(agent, state, actor=actor.actor(), reason=reason)
     stop.take_back_of(agent)
     return agent

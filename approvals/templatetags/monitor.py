@@ -46,6 +46,7 @@ _ENDED = {
     "mandate_withdrawn": "the agent's mandate was taken back",
     "tier_lowered": "the agent's tier was taken back",
     "stopped": "a stop switch was pulled",
+    "no_owner": "nobody answers for the agent and the policy lets nobody review it",
     "escalated": "the agent does too badly of late and this cannot be undone",
 }
 

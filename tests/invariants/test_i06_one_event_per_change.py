@@ -14,6 +14,7 @@ from approvals import states, transitions
 from approvals.exceptions import WrongState
 from approvals.models import Proposal, Verdict
 from approvals.services import amend, expire, redeem, report, suspend
+from approvals.services.deactivate import deactivate
 from approvals.states import State
 from audit import recording
 from audit.events import Target, system
@@ -94,6 +95,11 @@ def withdrawn(the: Desk, proposal: Proposal) -> Proposal:
     return amend.withdraw(proposal_id=proposal.pk, agent=proposal.agent, reason="")
 
 
+def left(proposal: Proposal) -> Proposal:
+    deactivate(person_id=proposal.agent.owner_id, actor=admin())
+    return proposal
+
+
 def revised(the: Desk) -> Proposal:
     proposal = returned(the)
     AgentCalls(the).do(proposal.pk, "revise", arguments=ARGUMENTS, reply="r")
@@ -128,6 +134,7 @@ WALKS: dict[tuple[State, State], Callable[[Desk], Proposal]] = {
     (State.SCHEDULED, State.APPROVED): lambda the: after(scheduled(the), expire.close_veto_windows, **now()),
     (State.SCHEDULED, State.REJECTED): veto,
     (State.SCHEDULED, State.WITHDRAWN): lambda the: withdrawn(the, scheduled(the)),
+    (State.SCHEDULED, State.PENDING): lambda the: left(scheduled(the)),
     (State.APPROVED, State.EXECUTING): executing,
     (State.APPROVED, State.LAPSED): lambda the: after(approved(the), expire.lapse_grants, **now()),
     (State.APPROVED, State.REVOKED): stopped,

@@ -21,6 +21,7 @@ DRAWN = {
     ("scheduled", "approved"),
     ("scheduled", "rejected"),
     ("scheduled", "withdrawn"),
+    ("scheduled", "pending"),  # nobody answers for the agent any more
     ("approved", "executing"),
     ("approved", "lapsed"),
     ("approved", "revoked"),
