@@ -84,7 +84,7 @@ class Checked:
     restores: list[Restore] = field(default_factory=list)
     contents: set[str] = field(default_factory=set)
     gone: int = 0
-    passkeys: passkeys.Noticed = field(default_factory=passkeys.Noticed.none)
+    noticed: passkeys.Noticed = field(default_factory=passkeys.Noticed.none)
 
 
 def file_name(number: int) -> str:
@@ -180,7 +180,7 @@ def _notice(result: Checked, wanted: Wanted, said: Any, number: int, name: str) 
     if said.get("kind") == _RESTORED.decode() and (restore := _restore(said, number)):
         result.restores.append(restore)
     if said.get("kind") in passkeys.KINDS:
-        passkeys.notice(said, number, name, result.passkeys, result.findings)
+        passkeys.notice(said, number, name, result.noticed, result.findings)
 
 
 def _restore(said: Any, number: int) -> Restore | None:

@@ -260,7 +260,7 @@ def _rows(path: Path, manifest: Manifest, hashed: int, report: Report, each: Any
         contents |= checked.contents
         missing += checked.missing
         restores += checked.restores
-        noticed.merge(checked.passkeys)
+        noticed.merge(checked.noticed)
     passkeys.compare(noticed, report, is_whole=manifest.count >= report.size)
     _missing(path, missing, restores, report)
     names = {part.name for part in wanted}
