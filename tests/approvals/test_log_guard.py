@@ -50,7 +50,7 @@ def now(proposal: Proposal) -> Proposal:
     return Proposal.objects.get(pk=proposal.pk)
 
 
-def test_a_decision_is_refused_with_a_sentence_and_can_be_made_afterwards() -> None:
+def test_a47_a_decision_is_refused_with_a_sentence_and_can_be_made_afterwards() -> None:
     the = desk()
     proposal = the.propose()
     sealer_says(FULL)

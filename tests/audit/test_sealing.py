@@ -294,7 +294,7 @@ def test_a_sealer_with_another_directory_waits_for_the_sessions_lock(log: Log) -
     log.check()
 
 
-def test_a_full_disk_is_said_nothing_is_half_sealed_and_it_goes_on_by_itself(
+def test_a47_a_full_disk_is_said_nothing_is_half_sealed_and_it_goes_on_by_itself(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A47. The disk fills while tiles are written, and while a note is."""

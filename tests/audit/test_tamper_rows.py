@@ -130,7 +130,7 @@ TAMPERINGS = [
 
 
 @pytest.mark.parametrize("tampering_", TAMPERINGS, ids=lambda one: one.name)
-def test_what_a_superuser_does_to_rows_is_found(tampering_: Tampering, log: Log, tmp_path: Path) -> None:
+def test_a45_what_a_superuser_does_to_rows_is_found(tampering_: Tampering, log: Log, tmp_path: Path) -> None:
     with untriggered() as intruder:
         tampering_.do(intruder, log)
     report, text = tampering.found(log.export(tmp_path / "export"), log.trust())

@@ -106,7 +106,7 @@ def test_same_checkpoint_again_is_not_signed_again(log: GrowingLog, desk: Desk) 
 
 
 @pytest.mark.parametrize(("seen", "now"), [(1, 2), (4, 9), (5, 300), (256, 257), (255, 1000), (300, 2000)])
-def test_rewritten_log_is_refused_and_proven_to_anybody(
+def test_a46_rewritten_log_is_refused_and_proven_to_anybody(
     log: GrowingLog, desk: Desk, tmp_path: Path, seen: int, now: int
 ) -> None:
     log.grow(seen)
