@@ -5,7 +5,18 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from approvals.views import agents, calendars, notifications, people, policies, settings, signatures, standing
+from approvals.views import (
+    access,
+    access_matrix,
+    agents,
+    calendars,
+    notifications,
+    people,
+    policies,
+    settings,
+    signatures,
+    standing,
+)
 
 urlpatterns = [
     path("agents/", agents.agent_list, name="agent_list"),
@@ -47,6 +58,17 @@ urlpatterns = [
     path("setup/undelivered/retry/", notifications.undelivered_retry, name="undelivered_retry"),
     path("outcomes/unknown/", settings.unknown_outcomes, name="unknown_outcomes"),
     path("outcomes/<uuid:proposal_id>/settle/", settings.outcome_settle, name="outcome_settle"),
+    path("permissions/", access_matrix.access_matrix, name="access_matrix"),
+    path("permissions/history/", access.access_history, name="access_history"),
+    path("permissions/assignments/<int:assignment_id>/end/", access_matrix.role_end, name="role_end"),
+    path("permissions/<str:scope>/<str:scope_id>/", access.access_of, name="access_of"),
+    path("permissions/<str:kind>/<int:holder_id>/give/", access_matrix.role_give, name="role_give"),
+    path(
+        "permissions/<str:kind>/<int:holder_id>/<str:scope>/<str:scope_id>/",
+        access_matrix.access_cell,
+        name="access_cell",
+    ),
+    path("people/<int:person_id>/access/", access.person_access, name="person_access"),
     path("people/<int:person_id>/", people.person, name="person"),
     path("people/<int:person_id>/deactivate/", people.person_deactivate, name="person_deactivate"),
     path("objects/<str:object_type>/<str:object_id>/", settings.object_page, name="object"),

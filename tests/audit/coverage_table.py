@@ -143,6 +143,11 @@ ROUTES: dict[str, tuple[str, ...]] = {
         K.EQUIVALENCE_SIGNED,
         K.EQUIVALENCE_DECLINED,
     ),
+    # Access
+    "access/requests/ask/": (K.ACCESS_ASKED, K.ACCESS_EXPIRED),
+    "access/requests/<int:request_id>/withdraw/": (K.ACCESS_WITHDRAWN,),
+    "access/requests/<int:request_id>/approve/": (K.ACCESS_ANSWERED, K.ROLE_GIVEN, K.CHANGE_ASKED),
+    "access/requests/<int:request_id>/decline/": (K.ACCESS_ANSWERED,),
     # Set-up
     "setup/": nothing("it leads to the first page of the set-up"),
     "setup/policies/-/add/": (K.POLICY_PUBLISHED,),
@@ -162,6 +167,9 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "people/<int:person_id>/reactivate/": (K.PERSON_REACTIVATED,),
     "people/<int:person_id>/accounts/": (K.ACCOUNTS_LINKED,),
     "people/<int:person_id>/accounts/<int:link_id>/untie/": (K.ACCOUNTS_LINKED,),
+    "permissions/<str:kind>/<int:holder_id>/<str:scope>/<str:scope_id>/": (K.ROLE_GIVEN,),
+    "permissions/<str:kind>/<int:holder_id>/give/": (K.ROLE_GIVEN,),
+    "permissions/assignments/<int:assignment_id>/end/": (K.ROLE_ENDED,),
     "people/invite/": (K.PERSON_CREATED, K.ROLE_GIVEN),
     "preferences/": (K.PREFERENCES_SAVED,),
     "absence/": (K.ABSENCE_SAVED,),
@@ -215,5 +223,6 @@ TASKS: dict[str, tuple[str, ...]] = {
     "approvals.tasks.rebuild_evidence": (K.EVIDENCE_MISMATCH,),
     "approvals.tasks.expire_content": (K.CONTENT_EXPIRED,),
     "approvals.tasks.backtests": nothing("it works off an upload, whose event was written then"),
+    "accounts.tasks.end_roles": (K.ROLE_ENDED, K.SESSIONS_ENDED),
     "accounts.tasks.clear_sessions": nothing("sessions that ended by themselves"),
 }
