@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from config import doctor, preflight
+from config import doctor, preflight, soundness
 from config.preflight import Installation
 from config.problem import Problem
 
@@ -107,8 +107,9 @@ def test_the_doctor_says_everything_and_fails_when_one_thing_is_wrong(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(doctor, "Installation", lambda: installation())
+    monkeypatch.delenv("SECRET_KEY")
     assert doctor.run() == 0
-    assert len(capsys.readouterr().out.splitlines()) == len(preflight.EVERYTHING)
+    assert len(capsys.readouterr().out.splitlines()) == len(preflight.EVERYTHING) + len(soundness.EVERYTHING)
     monkeypatch.setattr(doctor, "Installation", lambda: installation(redis_url="redis://127.0.0.1:1/0"))
     assert doctor.run() == 1
     assert "REDIS_URL" in capsys.readouterr().err
@@ -121,6 +122,8 @@ def test_the_doctor_does_not_mind_a_server_at_work(
 ) -> None:
     working = installation()
     monkeypatch.setattr(doctor, "Installation", lambda: working)
+    monkeypatch.setattr(doctor, "_what_is_left_undone", lambda: None)  # tests/config/test_good_order.py
+    monkeypatch.delenv("SECRET_KEY")
     with preflight.take_lock(working) as lock, preflight.listen(working):
         lock.write("4711")
         lock.flush()
