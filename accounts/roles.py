@@ -69,7 +69,7 @@ ROLES: dict[Role, Bundle] = {
         "Senior reviewer",
         frozenset({Duty.REVIEW, Duty.LEAD}),
         (Scope.QUEUE, Scope.DOMAIN, Scope.EVERYTHING),
-        "Decides as a reviewer does, hands out others' work, settles disputes and answers appeals of the queue.",
+        "Decides as a reviewer does, takes over and hands out others' work, and answers appeals of the queue.",
     ),
     Role.AGENT_OWNER: Bundle(
         "Agent owner",

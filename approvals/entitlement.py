@@ -8,11 +8,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.contrib.auth.models import Group
+from django.db.models import Q
 
-from accounts.models import Absence, PersonPermission, TeamPermission, User, permissions_on
-from accounts.roles import Duty, Scope
-from agents.models import Credential
-from approvals import permissions
+from accounts.models import (
+    Absence,
+    LinkedAccount,
+    PersonPermission,
+    RoleAssignment,
+    TeamPermission,
+    User,
+    permissions_on,
+)
+from accounts.roles import Duty, Role, Scope
+from agents.models import Agent, Credential
+from approvals import permissions, separation
 from approvals.models import Proposal, Vote
 from audit import selectors as trail
 from audit.events import Kind
@@ -67,6 +76,9 @@ class _Rights:
     voters: set[int]
     absences: list[tuple[int, int | None, datetime]] = field(default_factory=list)
     roles: Sequence[str] = ()
+    managers: set[int] = field(default_factory=set)
+    links: dict[int, set[int]] = field(default_factory=dict)
+    owners_may: bool = False
 
 
 def now(proposal: Proposal, *, at: datetime) -> Entitlement:
@@ -111,7 +123,35 @@ def _rights(proposal: Proposal, *, at: datetime, revision: int | None = None) ->
         voters=set(votes.values_list("reviewer", flat=True)),
         absences=list(absent),
         roles=list(proposal.roles),
+        managers=_managers(proposal.agent, at),
+        links=_links(at),
+        owners_may=separation.owners_may(proposal),
     )
+
+
+def _managers(agent: Agent, at: datetime) -> set[int]:
+    """Who managed the agent by a role at a moment, himself or by a team that he is in today."""
+    held = RoleAssignment.objects.filter(
+        Q(ended_at=None) | Q(ended_at__gt=at),
+        Q(ends_at=None) | Q(ends_at__gt=at),
+        Q(scope=Scope.EVERYTHING)
+        | Q(scope=Scope.AGENT, scope_id=str(agent.pk))
+        | Q(scope=Scope.DOMAIN, scope_id=agent.domain or "-"),
+        role=Role.AGENT_OWNER,
+        starts_at__lte=at,
+    )
+    members = User.groups.through.objects.filter(group__in=held.exclude(team=None).values("team"))
+    own = held.exclude(person=None).values_list("person", flat=True)
+    return {pk for pk in own if pk is not None} | set(members.values_list("user_id", flat=True))
+
+
+def _links(at: datetime) -> dict[int, set[int]]:
+    """Each account with the other accounts of the same human being, as far as they were linked at a moment."""
+    found: dict[int, set[int]] = {}
+    for first, second in LinkedAccount.objects.filter(linked_at__lte=at).values_list("first", "second"):
+        found.setdefault(first, set()).add(second)
+        found.setdefault(second, set()).add(first)
+    return found
 
 
 def _members(roles: Iterable[str]) -> dict[str, set[int]]:
@@ -199,7 +239,10 @@ def _weighed(rights: _Rights, proposal: Proposal) -> Entitlement:
     found = list(people)
     names = {one.pk: str(one) for one in found}
     for one in found:
-        why = _why_not(one, rights, stands_for.get(one.pk, set()))
+        own = rights.links.get(one.pk, set())
+        absent = set().union(*(stands_for.get(pk, set()) for pk in {one.pk, *own}))
+        behind = absent.union(*(rights.links.get(pk, set()) for pk in absent))
+        why = _why_not(one, rights, own, behind)
         if why:
             excluded.append(Excluded(one.pk, str(one), why))
             continue
@@ -208,22 +251,39 @@ def _weighed(rights: _Rights, proposal: Proposal) -> Entitlement:
     return Entitlement(may[:MOST], len(may), excluded[:MOST], len(excluded))
 
 
-def _why_not(person: User, rights: _Rights, behind: set[int]) -> str:
+def _why_not(person: User, rights: _Rights, own: set[int], behind: set[int]) -> str:
+    """`own` are his other accounts, `behind` whom he or one of them stands in for."""
     pk = person.pk
     if (not person.is_active) if rights.inactive is None else (pk in rights.inactive):
         return "is deactivated"
-    if pk == rights.owner:
-        return "owns the agent"
-    if pk in rights.registrars:
-        return "registered a credential of the agent"
-    if rights.owner in behind:
-        return "stands in for the agent’s owner"
-    if behind & rights.registrars:
-        return "stands in for somebody who registered a credential"
+    if not rights.owners_may and (conflict := _conflict(pk, rights, own, behind)):
+        return conflict
     if rights.roles and not any(pk in rights.members.get(name, set()) for name in rights.roles):
         return f"is not a member of {' or '.join(rights.roles)}"
     if pk in rights.voters:
         return "had voted on this revision"
+    if own & rights.voters:
+        return "has another account that had voted"
     if behind & rights.voters:
         return "stands in for somebody who had voted"
+    return ""
+
+
+def _conflict(pk: int, rights: _Rights, own: set[int], behind: set[int]) -> str:
+    """In the order of `separation.conflict`."""
+    if pk == rights.owner:
+        return "owns the agent"
+    if pk in rights.registrars:
+        return "registered a credential of the agent"
+    if pk in rights.managers:
+        return "manages the agent"
+    answerable = {rights.owner, *rights.registrars, *rights.managers}
+    if own & answerable:
+        return "has another account that answers for the agent"
+    if rights.owner in behind:
+        return "stands in for the agent’s owner"
+    if behind & rights.registrars:
+        return "stands in for somebody who registered a credential"
+    if behind & answerable:
+        return "stands in for somebody who manages the agent"
     return ""

@@ -150,6 +150,38 @@ def can_see(user: User, proposal: Proposal) -> bool:
     return True
 
 
+def can_edit_policy(user: User, domain: str) -> bool:
+    """Admins, and policy editors of the domain."""
+    return user.is_active and (user.is_admin or user.held.reach(Duty.EDIT_POLICY).has_domain(domain))
+
+
+def check_can_edit_policy(user: User, domain: str) -> None:
+    if not can_edit_policy(user, domain):
+        raise NotAllowed("Only admins and policy editors of this domain publish its policy.")
+
+
+def can_write_probes(user: User, domain: str) -> bool:
+    """Admins, and probe authors of the domain."""
+    return user.is_active and (user.is_admin or user.held.reach(Duty.WRITE_PROBES).has_domain(domain))
+
+
+def check_can_write_probes(user: User, domain: str | None = None) -> None:
+    """In one domain, or in any where none is named."""
+    held = user.held.reach(Duty.WRITE_PROBES)
+    if not (can_write_probes(user, domain) if domain is not None else user.is_admin or bool(held)):
+        raise NotAllowed("Only admins and probe authors keep the probe library.")
+
+
+def leads(user: User, queue: Queue | None) -> bool:
+    """Whether he hands out others' work in this queue: its senior reviewers."""
+    return queue is not None and queue.pk in queue_ids(user, Duty.LEAD)
+
+
+def check_can_answer_appeals(user: User) -> None:
+    if not (user.is_admin or user.held.reach(Duty.LEAD)):
+        raise NotAllowed("Only admins and senior reviewers answer appeals.")
+
+
 def check_can_settle(user: User, proposal: Proposal) -> None:
     """Who answers for the action says what became of it: reviewers of its queue and the agent's managers.
 
@@ -205,6 +237,7 @@ def _kept_from(user: User) -> list[UUID]:
         Q(probe__author=user)
         | Q(agent__owner=user)
         | Q(agent__in=managed_agent_ids(user))
+        | _reads_library(user)
         | Exists(own_vote.filter(proposal=OuterRef("probe__source")))
         | Exists(own_review.filter(proposal=OuterRef("probe__source")))
         | Exists(earlier.exclude(proposal=OuterRef("proposal")))
@@ -213,13 +246,26 @@ def _kept_from(user: User) -> list[UUID]:
     return [pk for pk in known.values_list("proposal", flat=True) if pk is not None]
 
 
+def _reads_library(user: User) -> Q:
+    """Servings of probes that stand in a library this person may read: he would recognise them. Admins see planted ones
+    as they see everything, apart from the queues that they review themselves."""
+    if user.is_admin:
+        return Q(proposal__queue__in=reviewable_queue_ids(user))
+    reach = user.held.reach(Duty.WRITE_PROBES)
+    if reach.everywhere:
+        return Q(pk__isnull=False)
+    return Q(probe__action_type__domain__in=sorted(reach.domains))
+
+
 def who_know(probe: Probe) -> set[int]:
     """Primary keys of the people who would recognise a probe: as `kept_from`, apart from the agent's people."""
     of_it = Q(proposal=probe.source_id) if probe.source_id else Q(pk=None)
     of_it |= Q(proposal__serving__probe=probe)
     voters = Vote.objects.filter(of_it).values_list("reviewer", flat=True)
     reviewers = BlindReview.objects.filter(of_it, reviewer__isnull=False).values_list("reviewer", flat=True)
-    found = {*voters, *reviewers, probe.author_id}
+    authors = holders(Duty.WRITE_PROBES, scope=Scope.DOMAIN, scope_id=probe.action_type.domain)
+    reading = User.objects.filter(authors).values_list("pk", flat=True)
+    found = {*voters, *reviewers, *reading, probe.author_id}
     return {pk for pk in found if pk is not None}
 
 

@@ -11,9 +11,10 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from accounts.exceptions import NotFound
 from accounts.models import User
+from accounts.roles import Duty
 from agents import pointers
 from agents.models import ActionType, Evidence
-from approvals import disguise
+from approvals import disguise, permissions
 from approvals.disguise import Content
 from approvals.models import Probe, ProbeServing, Proposal, Revision, Verdict, Vote
 
@@ -285,10 +286,12 @@ def source_for(action_type: ActionType, proposal_id: UUID) -> tuple[Proposal, Re
     return found, found.revisions.filter(editor=None).latest("number"), found.current_revision
 
 
-def open_appeals() -> QuerySet[ProbeServing]:
-    """Appeals that wait for an answer, the oldest first."""
+def open_appeals(user: User) -> QuerySet[ProbeServing]:
+    """Appeals that wait for an answer of this person, the oldest first: for admins all, for senior reviewers those of
+    their queues."""
+    his = Q() if user.is_admin else Q(proposal__queue__in=permissions.queue_ids(user, Duty.LEAD))
     return (
-        ProbeServing.objects.filter(appealed_at__isnull=False, answered_at=None)
+        ProbeServing.objects.filter(his, appealed_at__isnull=False, answered_at=None)
         .select_related("probe__action_type", "probe__author", "proposal__agent", "appealed_by", "review")
         .order_by("appealed_at")
     )

@@ -77,11 +77,22 @@ class Reach:
 NOWHERE = Reach()
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Elevation:
+    """A role that was asked for by the hour, while it lasts."""
+
+    ends_at: datetime
+    role: Role
+    scope: Scope
+    scope_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Everything a person may do, by duty."""
+    """Everything a person may do, by duty; and which of it is his for some hours only, the first to end first."""
 
     reaches: Mapping[Duty, Reach]
+    elevations: tuple[Elevation, ...] = ()
 
     def reach(self, duty: Duty) -> Reach:
         return self.reaches.get(duty, NOWHERE)
@@ -94,6 +105,16 @@ class Held:
     def reads_everything(self) -> bool:
         """Admins, and auditors of everything."""
         return self.is_admin or self.reach(Duty.READ).everywhere
+
+    @property
+    def keeps_probes(self) -> bool:
+        """Admins, and probe authors of any domain."""
+        return self.is_admin or bool(self.reach(Duty.WRITE_PROBES))
+
+    @property
+    def answers_appeals(self) -> bool:
+        """Admins, and senior reviewers of any queue."""
+        return self.is_admin or bool(self.reach(Duty.LEAD))
 
 
 NOTHING = Held({})
@@ -123,16 +144,23 @@ def _read(people: Collection[int], duties: Collection[Duty]) -> Held:
         "permission__content_type__app_label",
         "permission__content_type__model",
         "object_pk",
+        "assignment__source",
+        "assignment__role",
+        "assignment__ends_at",
     )
     live &= Q(permission__codename__in=[duty.value for duty in duties])
     own = PersonPermission.objects.filter(live, user__in=people).values_list(*columns)
     teams = TeamPermission.objects.filter(live, group__user__in=people).values_list(*columns)
     found: dict[Duty, dict[Scope, set[str]]] = {}
-    for codename, app, model, pk in own.union(teams):
+    elevations: set[Elevation] = set()
+    for codename, app, model, pk, source, role, ends_at in own.union(teams):
         scope = SCOPES.get((app, model))
-        if scope is not None and codename in _CODENAMES:
-            found.setdefault(Duty(codename), {}).setdefault(scope, set()).add(pk)
-    return Held({duty: _reach(scopes) for duty, scopes in found.items()})
+        if scope is None or codename not in _CODENAMES:
+            continue
+        found.setdefault(Duty(codename), {}).setdefault(scope, set()).add(pk)
+        if source == RoleAssignment.Source.ELEVATION and ends_at is not None:
+            elevations.add(Elevation(ends_at, Role(role), scope, pk))
+    return Held({duty: _reach(scopes) for duty, scopes in found.items()}, tuple(sorted(elevations)))
 
 
 def _reach(scopes: Mapping[Scope, set[str]]) -> Reach:

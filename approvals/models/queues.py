@@ -43,7 +43,7 @@ class Queue(models.Model):
     class Meta:
         permissions: ClassVar = [
             ("review_queue", "Can decide proposals in this queue"),
-            ("lead_queue", "Can hand out others' work and settle disputes in this queue"),
+            ("lead_queue", "Can hand out others' work and answer appeals in this queue"),
             ("read_record", "Can read everything in this queue"),
         ]
         constraints = [

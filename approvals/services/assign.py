@@ -25,7 +25,7 @@ def assign(*, proposal_id: UUID, to_id: int | None, actor: User) -> Proposal:
     with transaction.atomic(durable=True):
         proposal = transitions.locked(proposal_id)
         permissions.check_can_decide(actor, proposal)
-        _check_free(proposal, actor)
+        _check_free(proposal, actor, leads=permissions.leads(actor, proposal.queue))
         to = _colleague(proposal, to_id)
         if proposal.assigned_to_id == to_id:
             return proposal
@@ -54,12 +54,13 @@ def assign(*, proposal_id: UUID, to_id: int | None, actor: User) -> Proposal:
     return proposal
 
 
-def _check_free(proposal: Proposal, actor: User) -> None:
+def _check_free(proposal: Proposal, actor: User, *, leads: bool) -> None:
+    """A senior reviewer of the queue also takes what a colleague holds, and that colleague's lease ends."""
     if proposal.state != State.PENDING:
         raise WrongState(f"It is {State(proposal.state).label.lower()} and waits for nobody.")
     if HeldBallot.objects.filter(proposal=proposal).exists():
         raise WrongState("It has just been decided. Undo that first.")
-    if proposal.is_claimed and proposal.claimed_by_id != actor.pk:
+    if proposal.is_claimed and proposal.claimed_by_id != actor.pk and not leads:
         raise AlreadyClaimed(f"{proposal.claimed_by} is on it until {proposal.claimed_until:%H:%M} UTC.")
 
 

@@ -5,8 +5,7 @@ from django.utils import timezone
 
 from accounts.exceptions import Conflict, Invalid, NotAllowed, NotFound
 from accounts.models import User
-from agents import permissions
-from approvals import judging, notifications, probe_records, probing, transitions
+from approvals import judging, notifications, permissions, probe_records, probing, transitions
 from approvals.models import ProbeServing, Vote
 from approvals.notifications import Topic
 from audit import recording
@@ -54,7 +53,7 @@ def answer(*, serving_id: int, actor: User, upheld: bool, words: str, retire: bo
     """Upheld: the serving measures nobody any more, from the evidence to the record. `retire` ends the probe's use.
 
     Not by its author, nor by whoever voted on it. Raises `NotAllowed`, `NotFound`, `Conflict`, `Invalid`."""
-    permissions.check_is_admin(actor)
+    permissions.check_can_answer_appeals(actor)
     _check_words(words, "words", "Answer in words.")
     with transaction.atomic(durable=True):
         proposal_id = ProbeServing.objects.filter(pk=serving_id).values_list("proposal", flat=True).first()
@@ -94,6 +93,8 @@ def answer(*, serving_id: int, actor: User, upheld: bool, words: str, retire: bo
 def _check_may_answer(actor: User, serving: ProbeServing) -> None:
     if serving.appealed_at is None:
         raise NotFound("There is no such appeal.")
+    if not (actor.is_admin or permissions.leads(actor, serving.proposal.queue if serving.proposal else None)):
+        raise NotAllowed("Admins and senior reviewers of its queue answer this appeal.")
     if serving.probe.author_id == actor.pk:
         raise NotAllowed("You made this probe; another admin answers the appeal.")
     took_part = Vote.objects.filter(proposal=serving.proposal_id, reviewer=actor).exists()

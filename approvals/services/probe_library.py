@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from accounts.exceptions import Conflict, Invalid, NotFound
 from accounts.models import User
-from agents import permissions, pointers, schemas, strict_json
+from agents import pointers, schemas, strict_json
 from agents.exceptions import ArgumentsInvalid
 from agents.models import ActionType, Agent
-from approvals import canonical, probe_records
+from approvals import canonical, permissions, probe_records
 from approvals.disguise import Content
 from approvals.models import Probe
 from approvals.requests import Turn
@@ -42,8 +42,8 @@ def add(*, action_type: str, draft: Draft, actor: User) -> Probe:
     """Raises `ArgumentsInvalid` where the schema would refuse it, `Invalid` for the rest, `Conflict` when there is one
     of the same source."""
     with transaction.atomic(durable=True):
-        permissions.check_is_admin(actor)
         kind = ActionType.objects.filter(name=action_type).first()
+        permissions.check_can_write_probes(actor, kind.domain if kind else None)
         if kind is None:
             raise NotFound("There is no such action type.")
         agent = _agent(draft.agent)
@@ -172,7 +172,7 @@ def restore(*, probe_id: int, actor: User) -> Probe:
 
 def _set_active(probe_id: int, actor: User, *, active: bool) -> Probe:
     with transaction.atomic(durable=True):
-        permissions.check_is_admin(actor)
+        permissions.check_can_write_probes(actor)
         probe = (
             Probe.objects.select_for_update(of=("self",), no_key=True)
             .select_related("action_type")
@@ -181,6 +181,7 @@ def _set_active(probe_id: int, actor: User, *, active: bool) -> Probe:
         )
         if probe is None:
             raise NotFound("There is no such probe.")
+        permissions.check_can_write_probes(actor, probe.action_type.domain)
         if probe.active == active:
             return probe
         probe.active = active

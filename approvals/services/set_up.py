@@ -10,14 +10,17 @@ from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts import second_person
 from accounts.exceptions import Conflict, Invalid, NotFound
-from accounts.models import Calendar, RoleAssignment, User, assign_role, end_role
+from accounts.models import Calendar, PendingChange, RoleAssignment, User, assign_role, end_role
 from accounts.roles import Role, Scope
+from accounts.second_person import Line, What
 from accounts.services import calendars
 from accounts.services.calendars import CalendarDefinition
 from agents import authority, permissions
 from agents.models import Risk
-from approvals import pacing, policy
+from approvals import pacing, policy, policy_words
+from approvals import permissions as rights
 from approvals.exceptions import PolicyRefused
 from approvals.models import Policy, PolicyVersion, Proposal, Queue
 from audit import recording
@@ -302,10 +305,14 @@ def _let_review(to: User | Group, queue: Queue, actor: User, allowed: bool) -> b
 
 def publish_policy(
     *, domain: str, name: str, rules: list[dict[str, Any]], default_queue: str, actor: User, note: str = ""
-) -> PolicyVersion:
-    """Make the next version of a domain's policy, which routes from the commit on."""
-    permissions.check_is_admin(actor)
+) -> PolicyVersion | PendingChange:
+    """Make the next version of a domain's policy, which routes from the commit on; or, where it takes a second person,
+    ask for it: then the rules are tried now and again when he says yes."""
+    rights.check_can_edit_policy(actor, domain)
     with transaction.atomic(durable=True):
+        if second_person.needed(What.POLICY):
+            _check_policy(domain, rules, default_queue)
+            return _ask_to_publish(domain, name, rules, default_queue, actor, note)
         return store_policy(
             domain=domain,
             name=name,
@@ -315,6 +322,45 @@ def publish_policy(
             by=actor,
             note=note,
         )
+
+
+def _ask_to_publish(
+    domain: str, name: str, rules: list[dict[str, Any]], default_queue: str, actor: User, note: str
+) -> PolicyVersion | PendingChange:
+    found = Policy.objects.select_related("current__default_queue").filter(domain=domain).first()
+    current = found.current if found else None
+    lines = []
+    if found is None or found.name != name:
+        lines.append(Line("Name", found.name if found else "", name))
+    if current is None or current.default_queue.slug != default_queue:
+        lines.append(Line("Default queue", current.default_queue.slug if current else "", default_queue))
+    for change in policy_words.changes(current.rules if current else [], rules):
+        moved = change.verb == "moved"
+        after = "comes at another place" if moved else change.after or "(removed)"
+        lines.append(Line(f"Rule {change.name}: {change.verb}", change.before, after))
+    if current is not None and not lines:
+        return current
+    return second_person.ask(
+        what=What.POLICY,
+        about=domain,
+        payload={"name": name, "rules": rules, "default_queue": default_queue, "note": note},
+        shown=second_person.shown(f"Publish version {current.number + 1 if current else 1} of {name}", lines),
+        by=actor,
+        base=str(current.pk) if current else "",
+        reason=note,
+    )
+
+
+def carry_out(change: PendingChange) -> PolicyVersion:
+    """A step of the second person's yes: publish what was asked for, if no other version has come in between."""
+    rights.check_can_edit_policy(change.asked_by, change.about)
+    found = Policy.objects.select_for_update(of=("self",), no_key=True).filter(domain=change.about).first()
+    current = str(found.current_id) if found is not None and found.current_id else ""
+    if current != change.base:
+        raise Conflict("Another version was published since this was asked for. Decline it, and ask again.")
+    return store_policy(
+        domain=change.about, actor=change.asked_by.actor(), by=change.asked_by, **change.payload
+    )
 
 
 def store_policy(
@@ -328,17 +374,7 @@ def store_policy(
     note: str,
 ) -> PolicyVersion:
     """A step of `publish_policy` and of loading blueprints. Raises `PolicyRefused` naming the rule."""
-    queue = Queue.objects.filter(slug=default_queue).first()
-    if queue is None:
-        raise PolicyRefused(f"The default queue {default_queue!r} does not exist.")
-    try:
-        compiled = policy.compile_rules(rules)
-    except ValueError as error:
-        raise PolicyRefused(f"The policy was not published: {error}") from error
-    for slug in sorted(policy.queues_named(rules)):
-        if not Queue.objects.filter(slug=slug).exists():
-            raise PolicyRefused(f"A rule names the queue {slug!r}, which does not exist.")
-    _try_on_samples(domain, compiled)
+    queue = _check_policy(domain, rules, default_queue)
     found, _ = Policy.objects.select_for_update(of=("self",), no_key=True).get_or_create(
         domain=domain, defaults={"name": name}
     )
@@ -366,6 +402,22 @@ def store_policy(
         policy_version=version.pk,
     )
     return version
+
+
+def _check_policy(domain: str, rules: list[dict[str, Any]], default_queue: str) -> Queue:
+    """What stands against these rules, before anything is stored. Returns the default queue."""
+    queue = Queue.objects.filter(slug=default_queue).first()
+    if queue is None:
+        raise PolicyRefused(f"The default queue {default_queue!r} does not exist.")
+    try:
+        compiled = policy.compile_rules(rules)
+    except ValueError as error:
+        raise PolicyRefused(f"The policy was not published: {error}") from error
+    for slug in sorted(policy.queues_named(rules)):
+        if not Queue.objects.filter(slug=slug).exists():
+            raise PolicyRefused(f"A rule names the queue {slug!r}, which does not exist.")
+    _try_on_samples(domain, compiled)
+    return queue
 
 
 def _try_on_samples(domain: str, rules: list[policy.Rule]) -> None:

@@ -7,8 +7,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from accounts.http import person as me
-from agents import permissions
+from accounts.models import PendingChange
 from approvals import overview, policy_words
+from approvals import permissions as rights
 from approvals.forms.admin import PolicyForm
 from approvals.models import Policy
 from approvals.rehearsal import rehearse
@@ -20,7 +21,7 @@ SHOWN = 20
 @login_required
 @require_safe
 def policy_list(request: HttpRequest) -> HttpResponse:
-    context = {"policies": overview.policies(), "may_edit": me(request).is_admin}
+    context = {"policies": overview.policies(), "may_edit": rights.can_edit_policy(me(request), "")}
     return render(request, "approvals/admin/policies.html", context)
 
 
@@ -39,20 +40,20 @@ def policy(request: HttpRequest, domain: str) -> HttpResponse:
             (version, policy_words.changes(before, version.rules))
             for version, before in zip(versions[:SHOWN], earlier, strict=False)
         ],
-        "may_edit": me(request).is_admin,
+        "may_edit": rights.can_edit_policy(me(request), domain),
     }
     return render(request, "approvals/admin/policy.html", context)
 
 
 @login_required
 def policy_publish(request: HttpRequest, domain: str) -> HttpResponse:
-    permissions.check_is_admin(me(request))
+    rights.check_can_edit_policy(me(request), domain)
     return _form(request, _policy(domain))
 
 
 @login_required
 def policy_add(request: HttpRequest) -> HttpResponse:
-    permissions.check_is_admin(me(request))
+    rights.check_can_edit_policy(me(request), "")
     return _form(request, None)
 
 
@@ -73,6 +74,9 @@ def _form(request: HttpRequest, existing: Policy | None) -> HttpResponse:
                 actor=me(request),
                 note=form.cleaned_data["note"],
             )
+            if isinstance(version, PendingChange):
+                messages.success(request, "It waits for a second person. Until then nothing has changed.")
+                return redirect("approvals:pending_changes")
             messages.success(request, f"Version {version.number} is in force.")
             return redirect("approvals:policy", domain=form.domain)
     context = {"form": form, "policy": existing, "rehearsal": rehearsal}

@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.http import person
-from agents import permissions, selectors
+from agents import selectors
 from agents.models import ActionType
-from approvals import disguise, probe_records
+from approvals import disguise, permissions, probe_records
 from approvals.disguise import Content, Disguised
 from approvals.forms.probes import AnswerForm, AppealForm, ProbeForm, written
 from approvals.services import probe_appeal, probe_library
@@ -27,8 +27,12 @@ LEAST_SHIFT = -7
 @require_safe
 def probe_library_list(request: HttpRequest) -> HttpResponse:
     """Every action type with what its library holds."""
-    permissions.check_is_admin(person(request))
-    context = {"shelves": probe_records.shelves(), "appeals": probe_records.open_appeals().count()}
+    me = person(request)
+    permissions.check_can_write_probes(me)
+    shelves = [
+        one for one in probe_records.shelves() if permissions.can_write_probes(me, one.action_type.domain)
+    ]
+    context = {"shelves": shelves, "appeals": probe_records.open_appeals(me).count()}
     return render(request, "approvals/probe_library.html", context)
 
 
@@ -41,7 +45,7 @@ def probe_shelf(request: HttpRequest, action_type: str) -> HttpResponse:
         "kind": kind,
         "probes": probe_records.probes_of(kind),
         "suggestions": probe_records.suggestions(kind),
-        "appeals": probe_records.open_appeals().count(),
+        "appeals": probe_records.open_appeals(person(request)).count(),
     }
     return render(request, "approvals/probe_shelf.html", context)
 
@@ -83,8 +87,11 @@ def probe_make(request: HttpRequest, action_type: str, proposal_id: UUID) -> Htt
 
 
 def _kind(request: HttpRequest, name: str) -> ActionType:
-    permissions.check_is_admin(person(request))
-    return selectors.action_type_named(name)
+    me = person(request)
+    permissions.check_can_write_probes(me)
+    kind = selectors.action_type_named(name)
+    permissions.check_can_write_probes(me, kind.domain)
+    return kind
 
 
 def _initial(disguised: Disguised, faulty: list[str], agent: str, confidence: float | None) -> dict[str, Any]:
@@ -213,9 +220,9 @@ def probe_answer(request: HttpRequest, serving_id: int) -> HttpResponse:
 
 def _appeals(request: HttpRequest, refused: tuple[int, AnswerForm] | None = None) -> HttpResponse:
     me = person(request)
-    permissions.check_is_admin(me)
+    permissions.check_can_answer_appeals(me)
     lines = []
-    for serving in probe_records.open_appeals():
+    for serving in probe_records.open_appeals(me):
         form = AnswerForm(prefix=f"answer-{serving.pk}")
         if refused is not None and refused[0] == serving.pk:
             form = refused[1]
