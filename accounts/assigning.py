@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts import permissions, second_person
+from accounts import permissions, second_person, sessions
 from accounts.exceptions import Conflict, Invalid, NotAllowed
 from accounts.models import (
     LinkedAccount,
@@ -177,6 +177,8 @@ def check_may_be_given(
             errors=[{"field": "scope", "message": f"{bundle.label} can be given on: {places}"}],
         )
     check_not_for_himself(role=role, to=to, actor=actor)
+    if isinstance(to, User) and not to.is_active:
+        raise Conflict(f"{to} is deactivated.")
     if ends_at is not None and ends_at <= timezone.now() + timedelta(minutes=1):
         raise Invalid(
             "The role was not given.", errors=[{"field": "ends_at", "message": "must be in the future"}]
@@ -191,8 +193,6 @@ def check_not_for_himself(*, role: Role, to: User | Group, actor: User) -> None:
             raise NotAllowed("Nobody gives himself a role; ask for it, and another admin answers.")
         if to.pk in own:
             raise NotAllowed(f"{to} is another account of yours; another admin has to give the role.")
-        if not to.is_active:
-            raise Conflict(f"{to} is deactivated.")
     elif role is not Role.AUDITOR and to.user_set.filter(pk__in=own).exists():
         raise NotAllowed("You are in this team; another admin has to give it the role.")
 
@@ -218,6 +218,20 @@ def taken(assignment: RoleAssignment, *, by: User | None, why: str, last: bool =
         after={"holds": False},
         detail={**facts(assignment), "is_given": False, "why": why},
     )
+    if assignment.role == Role.ADMIN:
+        _sign_out(assignment, by=by)
+
+
+def _sign_out(assignment: RoleAssignment, *, by: User | None) -> None:
+    """Who is no admin any more begins a new session: nothing that he has open goes on as an admin's."""
+    if assignment.person is not None:
+        people = [assignment.person]
+    else:
+        assert assignment.team is not None
+        people = list(assignment.team.user_set.filter(is_active=True).order_by("pk"))
+    for person in people:
+        if not person.is_admin:
+            sessions.end_all(person, why="no admin any more", by=by)
 
 
 def target(scope: Scope, scope_id: str) -> Target:

@@ -148,4 +148,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("probes/of/<str:action_type>/add/", probes.probe_add, name="probe_add"),
     path("probes/of/<str:action_type>/from/<uuid:proposal_id>/", probes.probe_make, name="probe_make"),
     path("", include("approvals.admin_urls")),
+    path("", include("approvals.access_urls")),
 ]

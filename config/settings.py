@@ -102,12 +102,14 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "config.middleware.PersonLimits",
     "config.middleware.PersonSource",
+    "config.sessions.SessionLife",
     "config.middleware.LocalTime",
     "config.middleware.RightsReadOnce",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "config.sessions.SecondFactorWanted",
 ]
 API_MIDDLEWARE = [
     "config.middleware.RequestSource",
@@ -155,7 +157,10 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "accounts.passwords.NotInBreaches"},
 ]
+BREACHED_PASSWORDS = os.environ.get("COUNTERSIGN_BREACHED_PASSWORDS", "")
+"""A file of SHA-1 hashes of stolen passwords, sorted by hash, as it can be downloaded; looked up on this machine."""
 ANONYMOUS_USER_NAME = None
 GUARDIAN_RAISE_403 = True
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -172,6 +177,13 @@ try:
 except ValueError as error:
     raise Problem(str(error)) from error
 """Identity providers that people sign in at, besides their passwords (docs/directory.md)."""
+MFA_ADAPTER = "accounts.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODE_DIGITS = 12
+MFA_RATE_LIMITS = {"webauthn_login": "120/m/ip" if DEMO else "40/m/ip"}
 LOGIN_URL = "account_login"
 SECOND_FACTOR = os.environ.get("COUNTERSIGN_SECOND_FACTOR") or (
     "required" if IS_HTTPS and not DEMO else "offered"
