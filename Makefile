@@ -4,6 +4,7 @@
 #   make demo    the same with a made-up company in it
 #   make test    all tests          make lint    all static checks         make bench   the measurements
 #   make pictures   every page in both themes and widths, into var/pictures
+#   make fuzz    10,000 requests made up from the OpenAPI document, and as many others as CASES says
 #   make hundred    a reviewer at human pace through a hundred proposals, ten of them bad
 #   make lock    resolve the dependencies again        make clean   remove what can be made again
 
@@ -22,7 +23,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --generate-hashes --python-v
 	--custom-compile-command 'make lock' pyproject.toml
 
 .DEFAULT_GOAL := run
-.PHONY: run demo test lint bench pictures hundred lock clean runtime dev
+.PHONY: run demo test lint bench fuzz pictures hundred lock clean runtime dev
 
 runtime dev:
 	@command -v $(PYTHON) >/dev/null || { echo "✗ There is no $(PYTHON). Install Python 3.11 or later." >&2; exit 1; }
@@ -51,6 +52,9 @@ lint: dev
 
 bench: dev
 	@exec $(PY) -m bench $(ARGS)
+
+fuzz: dev
+	@COUNTERSIGN_FUZZ=$(or $(CASES),10000) $(PY) -m pytest -q -s tests/api/test_fuzz.py $(ARGS)
 
 pictures: dev
 	@COUNTERSIGN_PICTURES=$(abspath var/pictures) $(PY) -m pytest -q -s tests/e2e/test_every_page.py $(ARGS)
