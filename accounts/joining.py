@@ -4,6 +4,7 @@ A membership has one row that says whose it is. An admin's is never ended by a d
 who holds both reasons stays in until both are gone. A directory never fills a team that makes its members admins."""
 
 from django.contrib.auth.models import Group
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.exceptions import Conflict, NotAllowed
@@ -17,10 +18,10 @@ PAGE, DIRECTORY = TeamJoin.Source.PAGE, TeamJoin.Source.DIRECTORY
 
 def join(person: User, team: Group, *, source: str, by: User | Actor) -> bool:
     """Put a person in. What is so already is no event; returns whether it was not."""
-    if not person.is_active:
-        raise Conflict(f"{person} is deactivated.")
     if source == DIRECTORY:
         check_directory_may_fill(team)
+    elif not person.is_active:
+        raise Conflict(f"{person} is deactivated.")
     found = _row(person, team)
     is_member = person.groups.filter(pk=team.pk).exists()
     if is_member and found is None:
@@ -65,6 +66,11 @@ def check_directory_may_fill(team: Group) -> None:
     """Who becomes an admin is decided here, by a person, never by a group of an identity provider (A28)."""
     if not directory_may_fill(team):
         raise NotAllowed(f"{team} makes its members admins; only an admin puts people into it.")
+
+
+def by_directory() -> Q:
+    """Memberships that the directory gives, whether or not an admin does as well."""
+    return Q(source=DIRECTORY) | Q(in_directory_too=True)
 
 
 def directory_may_fill(team: Group) -> bool:

@@ -28,7 +28,7 @@ class AgentHandler(WSGIHandler):
 
 _agents = AgentHandler()
 _people = WSGIHandler()
-_AGENT_PATHS = ("/api/v1/", "/v1/traces", "/tlog/", "/.well-known/", "/healthz", "/readyz")
+_AGENT_PATHS = ("/api/v1/", "/v1/traces", "/scim/", "/tlog/", "/.well-known/", "/healthz", "/readyz")
 
 
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

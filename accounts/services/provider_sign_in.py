@@ -72,8 +72,7 @@ def follow_groups(person: User, groups: frozenset[str] | None, *, actor: Actor) 
 
 
 def _by_directory(person: User) -> list[int]:
-    own = TeamJoin.objects.filter(person=person)
-    found = own.filter(source=joining.DIRECTORY) | own.filter(in_directory_too=True)
+    found = TeamJoin.objects.filter(joining.by_directory(), person=person)
     return list(found.values_list("team_id", flat=True))
 
 
