@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db.models import Max
-from fido2 import cbor
 
+from accounts import passkey_keys
 from accounts.models import User
+from accounts.passkey_keys import PublicKey
 from agents.models import Risk
 from approvals.exceptions import SignatureNeeded, SignatureRefused, SignatureStale
 from approvals.models import Challenge, Proposal, Signature, Verdict
@@ -32,7 +33,8 @@ REQUIRED, OFFERED = "required", "offered"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a page sends along with the ballot. `session` is the hash of the session in which it came."""
+    """What a page sends along with the ballot. `session` is the hash of the session in which it came, `host` the one
+    that the request was for."""
 
     nonce: bytes
     credential: bytes
@@ -40,16 +42,19 @@ class Answer:
     client_data: bytes
     signature: bytes
     session: str
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Passkey:
-    """A person's passkey. `key` is its public key (COSE), `counter` what it said at its registration."""
+    """A person's passkey."""
 
     row: Authenticator
-    credential: bytes
-    key: bytes
-    counter: int
+    public: PublicKey
+
+    @property
+    def credential(self) -> bytes:
+        return self.public.credential
 
     @property
     def label(self) -> str:
@@ -61,20 +66,25 @@ def is_asked(proposal: Proposal, verdict: str) -> bool:
     return verdict in VERDICTS and proposal.action_type.risk in RISKS
 
 
-def origin() -> str:
-    """The one address at which passkeys sign here, as browsers write it."""
+def origin(host: str = "") -> str:
+    """The one address at which passkeys sign here, as browsers write it: the public one. Without https that may be a
+    number, so that somebody who tries it out at localhost (`host`, as his request says it) signs there."""
+    if not settings.IS_HTTPS and host.partition(":")[0] == "localhost":
+        return f"http://{host}"
     parts = urlsplit(settings.PUBLIC_URL)
     usual = {"https": 443, "http": 80}.get(parts.scheme)
     port = "" if parts.port in (None, usual) else f":{parts.port}"
     return f"{parts.scheme}://{parts.hostname or ''}{port}"
 
 
-def why_impossible() -> str:
+def why_impossible(host: str = "") -> str:
     """Why no browser signs with a passkey at this installation's address; empty where it does."""
     try:
-        assertions.host_of(origin())
+        assertions.host_of(origin(host))
     except BadAssertion:
-        return f"Passkeys sign at an https address with a name, or at localhost, and this one is {origin()}."
+        return (
+            f"Passkeys sign at an https address with a name, or at localhost, and this one is {origin(host)}."
+        )
     return ""
 
 
@@ -84,13 +94,7 @@ def passkeys(person: User, *, to_use: bool = False) -> list[Passkey]:
     rows = Authenticator.objects.filter(user=person, type=Authenticator.Type.WEBAUTHN).order_by("pk")
     if to_use:
         rows = rows.select_for_update(of=("self",), no_key=True)
-    found = []
-    for row in rows:
-        data = row.wrap().authenticator_data
-        if data.credential_data is not None:
-            key = cbor.encode(data.credential_data.public_key)
-            found.append(Passkey(row, bytes(data.credential_data.credential_id), key, data.counter))
-    return found
+    return [Passkey(row, key) for row in rows if (key := passkey_keys.of(row)) is not None]
 
 
 def session_of(session_key: str | None) -> str:
@@ -116,9 +120,9 @@ def take(
         )
     made = Assertion(
         credential=passkey.credential,
-        key=passkey.key,
+        key=passkey.public.cose,
         nonce=answer.nonce,
-        origin=origin(),
+        origin=origin(answer.host),
         authenticator_data=answer.authenticator_data,
         client_data=answer.client_data,
         signature=answer.signature,
@@ -170,7 +174,7 @@ def _use_up(proposal: Proposal, person: User, answer: Answer, digest: str, at: d
 def _check_counter(passkey: Passkey, counter: int) -> None:
     """WebAuthn §6.1.1: an authenticator that counts never says the same number twice; a copy of it would."""
     used = Signature.objects.filter(credential=passkey.credential).aggregate(most=Max("counter"))["most"]
-    before = max(passkey.counter, used or 0)
+    before = max(passkey.public.counter, used or 0)
     if (counter or before) and counter <= before:
         raise SignatureRefused(
             "Nothing was decided: your passkey counts its signatures, and this number was used before. There may be a "
@@ -221,13 +225,13 @@ class Way:
     words: str = ""
 
 
-def way_of(person: User, proposal: Proposal) -> Way | None:
+def way_of(person: User, proposal: Proposal, *, host: str) -> Way | None:
     """None where his approval of this proposal is not one that is signed; then no query."""
-    return _way(bool(passkeys(person))) if is_asked(proposal, Verdict.APPROVE) else None
+    return _way(bool(passkeys(person)), host) if is_asked(proposal, Verdict.APPROVE) else None
 
 
-def _way(has_passkey: bool) -> Way:
-    impossible = why_impossible()
+def _way(has_passkey: bool, host: str = "") -> Way:
+    impossible = why_impossible(host)
     if has_passkey and not impossible:
         return Way("sign")
     remedy = (

@@ -27,7 +27,7 @@ class Approval:
 @register.simple_tag(takes_context=True)
 def signing_way(context: Context, proposal: Proposal) -> Way | None:
     """How the signed-in person's approval would be signed; None where none is asked for."""
-    return rules.way_of(context["user"], proposal)
+    return rules.way_of(context["user"], proposal, host=context["request"].get_host())
 
 
 @register.simple_tag

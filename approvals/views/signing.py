@@ -31,7 +31,9 @@ def proposal_challenge(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
     if ballot is None:
         return JsonResponse({"sign": False})
     session = signing.session_of(request.session.session_key)
-    asked = sign.ask(proposal_id=proposal_id, person=me, session=session, ballot=ballot)
+    asked = sign.ask(
+        proposal_id=proposal_id, person=me, session=session, ballot=ballot, host=request.get_host()
+    )
     if asked is None:
         return JsonResponse({"sign": False})
     return JsonResponse(
