@@ -9,11 +9,13 @@ from django import forms
 from django.contrib.auth.models import Group
 
 from accounts.models import User
+from agents import networks, selectors
 from agents.autonomy import LADDER, Tier, rank
-from agents.models import ActionType, Agent, Mandate
-from agents.services import budgets, mandates
+from agents.models import ActionType, Agent, Credential, Mandate
+from agents.services import budgets, identities, mandates, register
 from agents.services.budgets import Budget
 from agents.services.credentials import MAX_DAYS
+from agents.services.identities import Trust
 from agents.services.mandates import Terms
 from agents.versions import Announced
 
@@ -41,10 +43,20 @@ class AgentForm(forms.Form):
         help_text="Answers for the agent, and may never decide its proposals.",
     )
     team = forms.ModelChoiceField(queryset=Group.objects.none(), required=False, empty_label="No team")
+    domain = forms.ChoiceField(
+        required=False,
+        help_text="The part of the business it belongs to. Roles given on it hold for the agent.",
+    )
+    systems = forms.CharField(
+        required=False,
+        max_length=2000,
+        help_text="What it reads or writes, separated by commas: for instance Shopify, SAP. For people to read.",
+    )
 
     def __init__(self, data: Any = None, *, by: User, agent: Agent | None = None) -> None:
+        kept = ("name", "purpose", "version", "owner", "team", "domain")
         initial = (
-            {name: getattr(agent, name) for name in ("name", "purpose", "version", "owner", "team")}
+            {name: getattr(agent, name) for name in kept} | {"systems": ", ".join(agent.systems)}
             if agent
             else {"version": "1", "owner": by}
         )
@@ -54,6 +66,20 @@ class AgentForm(forms.Form):
             _choose(self.fields["owner"], _people())
         else:
             del self.fields["owner"]
+        domain = self.fields["domain"]
+        assert isinstance(domain, forms.ChoiceField)
+        known = sorted({*selectors.domains(), *([agent.domain] if agent and agent.domain else [])})
+        domain.choices = [("", "None"), *((slug, slug.replace("_", " ").capitalize()) for slug in known)]
+        if agent is not None and not by.is_admin:
+            del self.fields["domain"]
+
+    def clean_systems(self) -> list[str]:
+        names = [name.strip() for name in str(self.cleaned_data["systems"]).split(",") if name.strip()]
+        if len(names) > register.MOST_SYSTEMS or any(len(name) > 60 for name in names):
+            raise forms.ValidationError(
+                f"At most {register.MOST_SYSTEMS} names of at most 60 characters, separated by commas."
+            )
+        return names
 
 
 class RegisterForm(AgentForm):
@@ -69,6 +95,11 @@ class RegisterForm(AgentForm):
         max_length=200,
         help_text="What it runs on. It may announce this and the digests by itself.",
     )
+    live = forms.BooleanField(
+        required=False,
+        label="Set it live at once",
+        help_text="Without it, the agent is in preparation: it can sign in and read, what it proposes is denied.",
+    )
     prompt_digest = forms.CharField(required=False, max_length=200, label="Digest of its prompt")
     tools_digest = forms.CharField(required=False, max_length=200, label="Digest of its tools")
     field_order = (
@@ -81,6 +112,9 @@ class RegisterForm(AgentForm):
         "tools_digest",
         "owner",
         "team",
+        "domain",
+        "systems",
+        "live",
     )
 
     def said(self) -> Announced:
@@ -208,6 +242,34 @@ class BudgetForm(forms.Form):
         return values
 
 
+class _Networks(forms.CharField):
+    """Networks as CIDR, one a line; the value is a list."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            required=False,
+            label="Allowed networks",
+            help_text="One a line, for instance 203.0.113.0/24 or 2001:db8::/32. Requests from elsewhere are refused. "
+            "Empty: from everywhere.",
+            widget=forms.Textarea(attrs={"rows": 3}),
+        )
+
+    def clean(self, value: Any) -> Any:
+        try:
+            return networks.read(super().clean(value))
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+def _claim(text: str) -> object:
+    """true, false and whole numbers as such, everything else as text; quotes make a text of anything."""
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return text[1:-1]
+    if text in ("true", "false"):
+        return text == "true"
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else text
+
+
 class CredentialForm(forms.Form):
     label = forms.CharField(
         required=False, max_length=80, help_text="Where it will be kept, for instance “production, vault”."
@@ -219,6 +281,68 @@ class CredentialForm(forms.Form):
         label="Days until it expires",
         help_text="At most 90.",
     )
+    networks = _Networks()
+
+
+class NetworksForm(forms.Form):
+    """From where an existing credential may be used."""
+
+    networks = _Networks()
+
+    def __init__(self, data: Any = None, *, credential: Credential) -> None:
+        super().__init__(data, initial={"networks": "\n".join(credential.networks)})
+
+
+class IdentityForm(forms.Form):
+    """Whose tokens are the agent's."""
+
+    issuer = forms.CharField(
+        max_length=300,
+        help_text="As the token's iss says it, for instance https://token.actions.githubusercontent.com.",
+    )
+    audience = forms.CharField(
+        max_length=300, help_text="The token's aud, exactly. Use one that only Countersign is meant by."
+    )
+    subject = forms.CharField(
+        max_length=300,
+        help_text="The token's sub. * stands for any characters but / and :, for instance "
+        "repo:acme/agents:environment:*.",
+    )
+    claims = forms.CharField(
+        required=False,
+        label="Further claims",
+        help_text="One a line, name = value; the token must have each exactly so.",
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+    label = forms.CharField(required=False, max_length=80, help_text="Where it runs, for people.")
+    days = forms.IntegerField(
+        min_value=1,
+        max_value=identities.MAX_DAYS,
+        initial=identities.MAX_DAYS,
+        label="Days until it ends",
+        help_text="At most 365. You are reminded before.",
+    )
+    networks = _Networks()
+
+    def clean_claims(self) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for line in filter(None, map(str.strip, str(self.cleaned_data["claims"]).splitlines())):
+            name, sign, value = (part.strip() for part in line.partition("="))
+            if not sign or not name or not value or name in found:
+                raise forms.ValidationError(f"“{line[:60]}” is not name = value, or comes twice.")
+            found[name] = _claim(value)
+        return found
+
+    def trust(self) -> Trust:
+        values = self.cleaned_data
+        return Trust(values["issuer"], values["audience"], values["subject"], values["claims"])
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if not self.errors:
+            for fault in identities.faults(self.trust()):
+                self.add_error(fault["field"], f"It {fault['message']}.")
+        return values
 
 
 class RotateForm(forms.Form):

@@ -28,6 +28,12 @@ urlpatterns = [
         credentials.credential_revoke,
         name="credential_revoke",
     ),
+    path(
+        "agents/<slug:slug>/credentials/<int:credential_id>/networks/",
+        credentials.credential_networks,
+        name="credential_networks",
+    ),
+    path("agents/<slug:slug>/identities/register/", credentials.identity_register, name="identity_register"),
     path("agents/<slug:slug>/mandates/-/add/", mandates.mandate_add, name="mandate_add"),
     path("agents/<slug:slug>/mandates/<str:action_type>/edit/", mandates.mandate_edit, name="mandate_edit"),
     path("agents/<slug:slug>/versions/", versions.version_list, name="version_list"),

@@ -10,6 +10,7 @@ from approvals.views import (
     access_matrix,
     agents,
     calendars,
+    leaving,
     notifications,
     people,
     policies,
@@ -23,6 +24,8 @@ urlpatterns = [
     path("agents/<slug:slug>/", agents.agent, name="agent"),
     path("agents/<slug:slug>/suspend/", agents.agent_suspend, name="agent_suspend"),
     path("agents/<slug:slug>/resume/", agents.agent_resume, name="agent_resume"),
+    path("agents/<slug:slug>/go-live/", agents.agent_go_live, name="agent_go_live"),
+    path("agents/<slug:slug>/transfer/", agents.agent_transfer, name="agent_transfer"),
     path("agents/<slug:slug>/retire/", agents.agent_retire, name="agent_retire"),
     path("agents/<slug:slug>/mandates/<str:action_type>/", standing.mandate, name="mandate"),
     *(
@@ -70,6 +73,6 @@ urlpatterns = [
     ),
     path("people/<int:person_id>/access/", access.person_access, name="person_access"),
     path("people/<int:person_id>/", people.person, name="person"),
-    path("people/<int:person_id>/deactivate/", people.person_deactivate, name="person_deactivate"),
+    path("people/<int:person_id>/deactivate/", leaving.person_deactivate, name="person_deactivate"),
     path("objects/<str:object_type>/<str:object_id>/", settings.object_page, name="object"),
 ]

@@ -30,6 +30,9 @@ def agent_register(request: HttpRequest) -> HttpResponse:
             version=values["version"],
             team=values["team"],
             said=form.said(),
+            domain=values["domain"],
+            systems=values["systems"],
+            live=values["live"],
         )
         messages.success(request, f"{agent} is registered. Issue a credential and give it a mandate.")
         return redirect("approvals:agent", slug=agent.slug)

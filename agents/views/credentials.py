@@ -1,4 +1,5 @@
-"""An agent's credentials: issued, rotated, revoked. A token is in one response and nowhere else."""
+"""An agent's credentials and identities: issued, rotated, kept to networks, revoked. A token is in one response and
+nowhere else."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -10,9 +11,10 @@ from django.views.decorators.http import require_POST
 
 from accounts.http import person as me
 from agents import selectors
-from agents.forms import CredentialForm, RotateForm
+from agents.forms import CredentialForm, IdentityForm, NetworksForm, RotateForm
 from agents.models import Agent, Credential
-from agents.services import credentials
+from agents.services import credentials, identities
+from audit import recording
 
 
 @login_required
@@ -39,6 +41,38 @@ def credential_rotate(request: HttpRequest, slug: str, credential_id: int) -> Ht
         return _token_page(request, agent, credential, token)
     context = {"form": form, "agent": agent, "credential": old}
     return render(request, "agents/credential_rotate.html", context)
+
+
+@login_required
+def credential_networks(request: HttpRequest, slug: str, credential_id: int) -> HttpResponse:
+    agent = selectors.managed_agent(me(request), slug)
+    credential = selectors.credential_of(agent, credential_id)
+    form = NetworksForm(request.POST or None, credential=credential)
+    if request.method == "POST" and form.is_valid():
+        credentials.restrict(credential_id=credential.pk, actor=me(request), **form.cleaned_data)
+        messages.success(request, "Saved. It holds from the next request on.")
+        return redirect("approvals:agent", slug=slug)
+    context = {"form": form, "agent": agent, "credential": credential, "address": recording.present().address}
+    return render(request, "agents/credential_networks.html", context)
+
+
+@login_required
+def identity_register(request: HttpRequest, slug: str) -> HttpResponse:
+    agent = selectors.managed_agent(me(request), slug)
+    form = IdentityForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        values = form.cleaned_data
+        identities.register(
+            agent_id=agent.pk,
+            trust=form.trust(),
+            actor=me(request),
+            label=values["label"],
+            networks=values["networks"],
+            days=values["days"],
+        )
+        messages.success(request, "Registered. Tokens that fit are the agent's from now on.")
+        return redirect("approvals:agent", slug=slug)
+    return render(request, "agents/identity_register.html", {"form": form, "agent": agent})
 
 
 @login_required

@@ -1,4 +1,5 @@
-"""Stop and resume an agent at once: nothing of it starts any more, what was granted and not begun is taken back."""
+"""Set an agent live; stop and resume it at once: nothing starts any more, what was granted and not begun is taken
+back."""
 
 from django.db import transaction
 
@@ -7,6 +8,7 @@ from accounts.models import User
 from agents import permissions
 from agents.models import Agent, AgentState
 from agents.transitions import set_state
+from approvals import readiness
 from approvals.services import stop
 
 
@@ -37,6 +39,20 @@ def resume(*, agent_id: int, actor: User, reason: str) -> Agent:
             raise Conflict("A retired agent does not come back; register a new one.")
         if agent.state == AgentState.SUSPENDED:
             set_state(agent, AgentState.LIVE, actor=actor.actor(), reason=reason)
+    return agent
+
+
+def go_live(*, agent_id: int, actor: User) -> Agent:
+    """Let an agent that was in preparation propose. Raises `Conflict` with what it still needs."""
+    with transaction.atomic(durable=True):
+        agent = _locked(agent_id)
+        permissions.check_can_manage(actor, agent)
+        if agent.state != AgentState.PREPARING:
+            raise Conflict(f"The agent is {agent.state}; only one in preparation is set live.")
+        needed = readiness.missing(agent)
+        if needed:
+            raise Conflict(f"It still needs {'; '.join(needed)}.")
+        set_state(agent, AgentState.LIVE, actor=actor.actor(), reason="")
     return agent
 
 

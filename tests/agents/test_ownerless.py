@@ -90,7 +90,7 @@ def test_what_is_scheduled_goes_to_a_person_at_once() -> None:
     assert (waiting.queue, waiting.quorum, waiting.effective_at) == (the.queue, 1, None)
     assert waiting.due_at is not None
     assert waiting.queued_at is not None
-    assert history(scheduled.pk) == ["proposal.scheduled", "proposal.pending"]
+    assert history(scheduled.pk) == ["scheduled", "pending"]
     later = timezone.now() + timedelta(hours=1)
     assert expire.close_veto_windows(now=later) == 0
     done = the.decide(waiting, "approve").proposal  # type: ignore[arg-type]
