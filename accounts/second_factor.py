@@ -114,10 +114,15 @@ def check_shown(user: User) -> None:
     shown = _shown.get()
     if shown or (shown is None and has_one(user)):
         return
+    raise needed(user)
+
+
+def needed(user: User) -> SecondFactorNeeded:
+    """The refusal, with the remedy."""
     if has_one(user):
-        raise SecondFactorNeeded(
-            "This session was opened without your second factor. Sign out, sign in with it, and do this again."
+        return SecondFactorNeeded(
+            "This session was opened without your second factor. Show it under Sign-in and security, then do it again."
         )
-    raise SecondFactorNeeded(
-        "This takes somebody who signs in with a second factor. Set one up under Preferences, Sign-in and security."
+    return SecondFactorNeeded(
+        "This takes somebody who signs in with a second factor. Set one up under Sign-in and security."
     )

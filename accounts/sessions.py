@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from allauth.usersessions.models import UserSession
+from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -76,9 +77,13 @@ def touch(request: HttpRequest, user: User) -> None:
     store.seen = now
 
 
-def rotate(request: HttpRequest) -> None:
-    """Give the session a new key and keep everything else, its beginning included. The old key opens nothing more."""
+def rotate(request: HttpRequest, *, password_of: User | None = None) -> None:
+    """Give the session a new key and keep everything else, its beginning included. The old key opens nothing more.
+
+    `password_of` has just changed his password in it, which would end it."""
     old = request.session.session_key
+    if password_of is not None:
+        request.session[HASH_SESSION_KEY] = password_of.get_session_auth_hash()
     with transaction.atomic():
         request.session.cycle_key()
         UserSession.objects.filter(session_key=old).update(session_key=request.session.session_key)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts import views, views_links, views_time
+from accounts import views, views_links, views_security, views_time
 
 app_name = "accounts"
 urlpatterns = [
@@ -10,6 +10,16 @@ urlpatterns = [
     path("people/invite/", views.person_invite, name="person_invite"),
     path("people/<int:person_id>/issue-link/", views.person_issue_link, name="person_issue_link"),
     path("people/<int:person_id>/reactivate/", views.person_reactivate, name="person_reactivate"),
+    path(
+        "people/<int:person_id>/sessions/end/",
+        views_security.person_sessions_end,
+        name="person_sessions_end",
+    ),
+    path(
+        "people/<int:person_id>/factors/take/",
+        views_security.person_factors_take,
+        name="person_factors_take",
+    ),
     path("people/<int:person_id>/accounts/", views_links.account_links, name="account_links"),
     path(
         "people/<int:person_id>/accounts/<int:link_id>/untie/",

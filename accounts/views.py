@@ -19,6 +19,7 @@ from accounts.http import person as me
 from accounts.models import User
 from accounts.services import people, teams
 from accounts.services.preferences import save as save_preferences
+from accounts.sign_in import by_new_password
 from audit import selectors as trail
 
 PAGE = 50
@@ -98,7 +99,7 @@ def password_set(request: HttpRequest, link: str) -> HttpResponse:
     form = SetPasswordForm(request.POST or None, person=person)
     if request.method == "POST" and form.is_valid():
         user = people.set_password(link=link, password=form.cleaned_data["password"])
-        login(request, user, backend="accounts.backends.Roles")
+        by_new_password(request, user)
         return redirect("/")
     return render(request, "accounts/password_set.html", {"form": form, "person": person})
 

@@ -16,6 +16,7 @@ from django.templatetags.static import static
 from django.views.decorators.http import require_GET
 
 from accounts.services import first_admin
+from accounts.sign_in import by_new_password
 from agents import http
 from config.middleware import is_for_agents, unavailable
 
@@ -131,7 +132,7 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
     form = FirstAdminForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = first_admin.create_first_admin(token=token, **form.cleaned_data)
-        login(request, user, backend="accounts.backends.Roles")
+        by_new_password(request, user)
         return redirect("/")
     valid = first_admin.is_valid(token)
     return render(
