@@ -112,6 +112,30 @@ def names(places: Iterable[tuple[Scope, str]]) -> dict[tuple[Scope, str], str]:
     return found
 
 
+def given_to_team(team: Group) -> list[tuple[Carried, str]]:
+    """The team's roles, and rights set by hand, each once with the name of what it was given on."""
+    once: dict[tuple[object, ...], Carried] = {}
+    for one in carried(teams=[team.pk]):
+        what = one.assignment.pk if one.assignment else one.duty
+        once.setdefault((what, one.scope, one.scope_id), one)
+    known = names((one.scope, one.scope_id) for one in once.values())
+    found = [(one, known[one.scope, one.scope_id]) for one in once.values()]
+    return sorted(found, key=lambda each: (list(Scope).index(each[0].scope), each[1].casefold()))
+
+
+def roles_of_teams(teams: Collection[int]) -> dict[int, list[tuple[str, int]]]:
+    """For a list of teams: the labels of their roles, and on how many things each was given."""
+    given: dict[int, dict[str, set[object]]] = {}
+    for one in carried(teams=teams):
+        assert one.team is not None
+        label = one.role.label if one.role else "Set by hand"
+        given.setdefault(one.team.pk, {}).setdefault(label, set()).add((one.scope, one.scope_id))
+    return {
+        team: [(label, len(where)) for label, where in sorted(labels.items())]
+        for team, labels in given.items()
+    }
+
+
 def _read(
     row: PersonPermission | TeamPermission, *, person: User | None = None, team: Group | None = None
 ) -> Carried | None:

@@ -9,6 +9,7 @@ from django.contrib.auth.password_validation import validate_password
 
 from accounts import shortcuts
 from accounts.models import User
+from accounts.roles import ROLES, Role
 from accounts.services.preferences import NOT_CHOSEN
 
 
@@ -16,25 +17,33 @@ class PersonForm(forms.Form):
     """A person's particulars, as an admin gives them."""
 
     name = forms.CharField(max_length=120, widget=forms.TextInput(attrs={"autocomplete": "off"}))
-    is_admin = forms.BooleanField(
-        required=False,
-        label="Admin",
-        help_text="Sets up people, queues, policies and agents. Being an admin gives no right to decide proposals.",
-    )
-    is_auditor = forms.BooleanField(
-        required=False,
-        label="Auditor",
-        help_text="Reads everything, the audit log included, and changes nothing.",
-    )
 
 
 class InviteForm(PersonForm):
-    """A new person. The address is what he signs in with and stays."""
+    """A new person, with the first roles and teams. The address is what he signs in with and stays."""
 
     email = forms.EmailField(
         label="E-mail address", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"})
     )
-    field_order = ("name", "email", "is_admin", "is_auditor")
+    teams = forms.ModelMultipleChoiceField(
+        queryset=Group.objects.order_by("name"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "choices"}),
+        help_text="What a team may do, its members may.",
+    )
+    is_admin = forms.BooleanField(required=False, label="Admin", help_text=ROLES[Role.ADMIN].means)
+    is_auditor = forms.BooleanField(
+        required=False,
+        label="Auditor of everything",
+        help_text="Reads everything, the audit log included, and changes nothing.",
+    )
+    field_order = ("name", "email", "teams", "is_admin", "is_auditor")
+
+    @property
+    def roles(self) -> list[Role]:
+        """First roles for everything."""
+        wanted = ((Role.ADMIN, "is_admin"), (Role.AUDITOR, "is_auditor"))
+        return [role for role, name in wanted if self.cleaned_data[name]]
 
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"]).lower()

@@ -195,9 +195,7 @@ def _of_teams(page: "Page[Any]", columns: Iterable[Place]) -> list[Row]:
         assert one.team is not None
         held[one.team.pk].append(one)
     return [
-        _row(
-            "team", team, rights[team.pk], columns, f"{team.members} active member{'s'[: team.members != 1]}"
-        )
+        _row("team", team, held[team.pk], columns, f"{team.members} active member{'s'[: team.members != 1]}")
         for team in teams
     ]
 

@@ -85,17 +85,26 @@ def set_password(*, link: str, password: str) -> User:
     return person
 
 
-def change(*, person_id: int, actor: User, name: str, is_admin: bool, is_auditor: bool) -> User:
-    """Change a person's name and roles. The last admin stays one, and nobody takes the role from himself."""
+def change(
+    *,
+    person_id: int,
+    actor: User,
+    name: str,
+    is_admin: bool | None = None,
+    is_auditor: bool | None = None,
+) -> User:
+    """Change a person's name, and his roles for everything where they are given. The last admin stays one, and nobody
+    takes the role from himself."""
     with transaction.atomic(durable=True):
         person = locked_by_admin(person_id, actor)
         before = _facts(person)
-        if person.is_admin and not is_admin:
+        if person.is_admin and is_admin is False:
             check_not_last_admin(person, actor)
         person.name = name
         person.save(update_fields=["name"])
-        _set_role(person, Role.ADMIN, is_admin, actor)
-        _set_role(person, Role.AUDITOR, is_auditor, actor)
+        for role, wanted in ((Role.ADMIN, is_admin), (Role.AUDITOR, is_auditor)):
+            if wanted is not None:
+                _set_role(person, role, wanted, actor)
         after = _facts(person)
         if after != before:
             recording.record(

@@ -86,15 +86,13 @@ def role_end(request: HttpRequest, assignment_id: int) -> HttpResponse:
     permissions.check_is_admin(me(request))
     form = TakeForm(request.POST)
     why = form.cleaned_data["why"] if form.is_valid() else ""
-    assignment = RoleAssignment.objects.select_related("person", "team").filter(pk=assignment_id).first()
-    if assignment is None:
-        raise NotFound("There is no such role assignment.")
     taken = assignments.take(
         assignment_id=assignment_id, actor=me(request), why=why or "taken back by an admin"
     )
-    key = places.of_assignment(assignment)
+    key = places.of_assignment(taken)
     place = places.named([key])[key]
-    return _told(request, _taken(taken, assignment, place), assignment.holder, place)
+    words = f"The role {Role(taken.role).label.lower()} for {place.what} is taken from {taken.holder}."
+    return _told(request, words, taken.holder, place)
 
 
 @login_required
@@ -146,24 +144,11 @@ def _given(given: RoleAssignment | PendingChange, holder: User | Group, place: P
     return f"{holder} is {label} for {place.what} now."
 
 
-def _taken(taken: RoleAssignment | PendingChange, assignment: RoleAssignment, place: Place) -> str:
-    label = Role(assignment.role).label.lower()
-    if isinstance(taken, PendingChange):
-        return (
-            f"A second admin has to agree before {assignment.holder} stops being {label} for {place.what}. "
-            "Nothing has changed yet; it waits under Changes."
-        )
-    return f"{assignment.holder} is no longer {label} for {place.what} by this role."
-
-
 def _told(request: HttpRequest, words: str, holder: User | Group, place: Place) -> HttpResponse:
     """In the matrix the panel itself says what happened; a page of its own says it after a redirect."""
     if request.headers.get("HX-Request"):
         return _cell(request, holder, place, told=words)
     messages.success(request, words)
-    back = request.POST.get("to", "")
-    if back == "holder":
-        return redirect(_page_of(holder))
     return redirect(_address(holder, place))
 
 
