@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts import views, views_links, views_security, views_time
+from accounts import views, views_directory, views_links, views_security, views_time
 
 app_name = "accounts"
 urlpatterns = [
@@ -30,6 +30,17 @@ urlpatterns = [
     path("absence/", views_time.absence, name="absence"),
     path("absences/", views_time.absence_list, name="absence_list"),
     path("absences/<int:absence_id>/end/", views_time.absence_end, name="absence_end"),
+    path("directory/", views_directory.page, name="directory"),
+    path("directory/tokens/issue/", views_directory.token_issue, name="directory_token_issue"),
+    path(
+        "directory/tokens/<int:token_id>/revoke/", views_directory.token_revoke, name="directory_token_revoke"
+    ),
+    path("directory/teams/connect/", views_directory.team_connect, name="directory_team_connect"),
+    path(
+        "directory/teams/<int:team_id>/disconnect/",
+        views_directory.team_disconnect,
+        name="directory_team_disconnect",
+    ),
     path("password/<str:link>/", views.password_set, name="password_set"),
     path("teams/", views.team_list, name="teams"),
     path("teams/<int:team_id>/", views.team, name="team"),
