@@ -4,17 +4,20 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.cookies import SimpleCookie
 from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from django.conf import settings
 from django.db import connection
 from django.http import HttpResponseBase
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from accounts import session_store, sessions
 from audit import recording
 from audit.events import Kind
 from tests.access.conftest import undone
@@ -71,10 +74,15 @@ class Crowd:
             user = world.people.get(name)
             if user is not None:
                 client.force_login(user)
+                client.get("/absence/")  # the session's book is begun
                 if name == "gone":
                     type(user).objects.filter(pk=user.pk).update(is_active=False)
             self._clients[name] = client
             self._cookies[name] = {key: morsel.value for key, morsel in client.cookies.items()}
+
+    def session_of(self, who: str) -> str:
+        """The key that this browser's cookie carries; nothing where nobody is signed in."""
+        return self._cookies[who].get(settings.SESSION_COOKIE_NAME, "")
 
     def ask(
         self,
@@ -106,14 +114,18 @@ class Crowd:
 
 @contextmanager
 def reading_only() -> Iterator[None]:
-    """The database refuses every write to the end of the transaction. Only the note that somebody has read, or was
-    refused, is not written here: it is why the audit log knows of readings at all."""
+    """The database refuses every write to the end of the transaction. Not written here are the only things that a GET
+    may write: the note that somebody has read or was refused, without which the audit log knew of no reading; once a
+    minute that a session is in use, without which none could end by being idle; and the session itself, which carries
+    a sentence to the next page."""
     record = recording.record
 
     def noted(*, kind: str, **facts: Any) -> Any:
         return None if kind in NOTES_OF_READING else record(kind=kind, **facts)
 
-    with mock.patch.object(recording, "record", noted), connection.cursor() as cursor:
+    in_use = mock.patch.object(sessions, "TOUCH_EVERY", timedelta(days=1))
+    kept = mock.patch.object(session_store.SessionStore, "save")
+    with mock.patch.object(recording, "record", noted), in_use, kept, connection.cursor() as cursor:
         cursor.execute("SET LOCAL transaction_read_only = on")
         yield
 
@@ -166,6 +178,7 @@ def filled(route: str, world: World, side: Side, who: str, changed: dict[str, ob
         "absence_id": world.absence.pk,
         "calendar_id": world.calendar.pk,
         "credential_id": the.credential.pk,
+        "factor_id": 999_999,
         "event_id": world.event.pk,
         "action_type": the.action_type.name,
         "name": the.action_type.name,
@@ -206,7 +219,7 @@ def expected(row: str, route: str, groups: dict[str, str]) -> dict[str, str]:
     """What a row promises to each. Clauses are separated by `;`, and the last one, without names, is for all others
     who are signed in. Whoever is not is led to sign in, but where agents and machines ask."""
     *clauses, default = (part.strip() for part in row.split(";"))
-    promised = {name: default for name in EVERYBODY}
+    promised = dict.fromkeys(EVERYBODY, default)
     if not route.startswith(FOR_AGENTS):
         promised |= dict.fromkeys(OUTSIDERS, "login")
     for clause in clauses:

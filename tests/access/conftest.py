@@ -21,7 +21,7 @@ def small_world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> It
         cache.clear()
 
 
-class undone(transaction.Atomic):  # noqa: N801 - reads as a word where it stands
+class undone(transaction.Atomic):
     """A transaction (or a savepoint in one) that is rolled back at the end. Use cases that ask for a transaction of
     their own may begin in it, as they may in every transaction that a test case opens."""
 

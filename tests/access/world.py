@@ -38,6 +38,7 @@ from approvals.models import (
     Verdict,
 )
 from approvals.notifications import Topic, tell
+from approvals.redaction import Subject as Whose
 from approvals.requests import Subject
 from approvals.services import (
     backtest,
@@ -53,7 +54,6 @@ from approvals.services import (
 from approvals.services.incident import Report
 from approvals.services.set_up import QueueDefinition
 from approvals.stopping import Switch
-from approvals.redaction import Subject as Whose
 from audit.models import AuditEvent
 from tests.factories import ARGUMENTS, REASONS, REFUND_SCHEMA, Desk, admin, earned, person
 
@@ -240,10 +240,13 @@ def _staffed(the: Desk, domain: str) -> dict[str, User]:
         name: person(f"{word} {name.title()}")
         for name in ("reviewer", "senior", "manager", "editor", "prober", "reader")
     }
-    queue, agent = {"scope": Scope.QUEUE, "scope_id": str(the.queue.pk)}, {
-        "scope": Scope.AGENT,
-        "scope_id": str(the.agent.pk),
-    }
+    queue, agent = (
+        {"scope": Scope.QUEUE, "scope_id": str(the.queue.pk)},
+        {
+            "scope": Scope.AGENT,
+            "scope_id": str(the.agent.pk),
+        },
+    )
     within: dict[str, Any] = {"scope": Scope.DOMAIN, "scope_id": domain}
     assign_role(Role.REVIEWER, to=made["reviewer"], **queue)
     assign_role(Role.SENIOR_REVIEWER, to=made["senior"], **queue)
@@ -292,9 +295,7 @@ def made() -> World:
             delegate_id=None,
             actor=reviewer,
         ),
-        pulled=stop.pull(
-            switch=Switch(mandate=there.the.mandate), by=boss, reason="A drill"
-        ).stop,
+        pulled=stop.pull(switch=Switch(mandate=there.the.mandate), by=boss, reason="A drill").stop,
         signature=earn.ask(mandate_id=here.the.mandate.pk, actor=here.the.agent.owner, reason="It is good."),
         views={
             name: save_view.save(owner=user, name="Mine", query="", is_default=False)
