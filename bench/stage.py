@@ -22,8 +22,10 @@ from config import addresses
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def prepare(name: str) -> Path:
-    """Point this process and its children at an empty installation, migrated; call before Django is imported."""
+def prepare(name: str, *, limits: bool = False) -> Path:
+    """Point this process and its children at an empty installation, migrated; call before Django is imported.
+
+    One agent that does the work of many is not limited, unless that is what is measured."""
     var = Path(os.environ.get("BENCH_VAR") or tempfile.mkdtemp(prefix=f"countersign-bench-{name}-"))
     var.mkdir(parents=True, exist_ok=True)
     os.environ["COUNTERSIGN_VAR"] = str(var)
@@ -33,6 +35,10 @@ def prepare(name: str) -> Path:
     os.environ[addresses.ROLE] = (
         "owner"  # this process makes tables and vacuums them; what it measures does not
     )
+    if not limits:
+        os.environ["COUNTERSIGN_LIMITS"] = (
+            "propose=1000000,act=1000000,read=1000000,person=1000000,open=9999999"
+        )
     import django
 
     django.setup()

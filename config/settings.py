@@ -100,7 +100,6 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "config.middleware.PersonLimits",
     "config.middleware.PersonSource",
     "config.sessions.SessionLife",
     "config.middleware.LocalTime",
@@ -108,6 +107,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "config.middleware.PersonLimits",
     "allauth.account.middleware.AccountMiddleware",
     "config.sessions.SecondFactorWanted",
 ]
@@ -315,6 +315,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "rebuild": {"task": "approvals.tasks.rebuild_evidence", "schedule": crontab(hour="2", minute="41")},
     "retention": {"task": "approvals.tasks.expire_content", "schedule": crontab(hour="3", minute="11")},
+    "access": {"task": "approvals.tasks.access", "schedule": 5.0, "options": {"expires": 10}},
     "roles": {"task": "accounts.tasks.end_roles", "schedule": 60.0, "options": {"expires": 50}},
     "sessions": {"task": "accounts.tasks.clear_sessions", "schedule": 3600.0, "options": {"expires": 600}},
 }
