@@ -89,7 +89,7 @@ def test_without_an_answer_the_same_form_is_refused_with_the_remedy(the: Desk, p
     proposal = the.propose()
     client = signed_in(the.reviewer)
     html = page(client, proposal)
-    assert "Your passkey can only be asked with JavaScript" in html
+    assert "which takes JavaScript" in html
     refused = client.post(f"/proposals/{proposal.pk}/approve/", form_of(html, "/approve/"))
     assert refused.status_code == 403 and "signed with your passkey" in refused.content.decode()
     assert AuditEvent.objects.filter(kind="access.refused").exists()
