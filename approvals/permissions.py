@@ -90,7 +90,10 @@ def _deciders(proposal: Proposal) -> list[User]:
     conflicted = separation.speaking_for(voted, at=now) if voted else set()
     if not separation.owners_may(proposal):
         conflicted |= separation.who_must_not(proposal.agent, at=now)
-    return list(entitled.exclude(pk__in=conflicted).distinct().order_by("name", "pk"))
+    found = list(entitled.exclude(pk__in=conflicted).distinct().order_by("name", "pk"))
+    admins = set(User.objects.admins().filter(pk__in=[one.pk for one in found]).values_list("pk", flat=True))
+    queue = proposal.queue
+    return [one for one in found if one.pk not in admins or not separation.cooling(one, queue)]
 
 
 def can_decide(user: User, proposal: Proposal) -> bool:

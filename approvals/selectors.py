@@ -98,13 +98,13 @@ def my_queues(user: User) -> list[tuple[Queue, Tally]]:
 def queues_of(user: User) -> list[Queue]:
     """The queues this person reviews."""
     return list(
-        Queue.objects.filter(pk__in=permissions.reviewable_queue_ids(user)).order_by("domain", "name")
+        Queue.objects.filter(pk__in=permissions.readable_queue_ids(user)).order_by("domain", "name")
     )
 
 
 def queue_for(user: User, slug: str) -> Queue:
     """A queue this person reviews. Raises `NotFound`."""
-    queue = Queue.objects.filter(slug=slug, pk__in=permissions.reviewable_queue_ids(user)).first()
+    queue = Queue.objects.filter(slug=slug, pk__in=permissions.readable_queue_ids(user)).first()
     if queue is None:
         raise NotFound("There is no such queue, or you do not review it.")
     return queue

@@ -316,7 +316,7 @@ def _allowed(user: User, asked: list[str]) -> list[str]:
     ids = {UUID(found[1]) for found in map(_PROPOSAL.match, asked) if found}
     topics: list[str] = []
     if slugs or ALL_QUEUES in asked:
-        mine = Queue.objects.filter(pk__in=permissions.reviewable_queue_ids(user))
+        mine = Queue.objects.filter(pk__in=permissions.readable_queue_ids(user))
         if ALL_QUEUES not in asked:
             mine = mine.filter(slug__in=slugs)
         topics += map(news.queue_topic, mine.values_list("slug", flat=True))

@@ -65,7 +65,7 @@ class Reach:
 
     def _filter(self, ids: frozenset[int], through: str) -> Q:
         if self.everywhere:
-            return Q()
+            return Q(**{f"{through}pk__isnull": False})  # an empty Q would vanish from an "or"
         if not ids and not self.domains:
             return Q(pk__in=[])
         found = Q(**{f"{through}pk__in": sorted(ids)})
