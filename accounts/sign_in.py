@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts import sessions
 from accounts.exceptions import TooManyRequests
-from accounts.models import User
+from accounts.models import User, mark_used
+from accounts.roles import Duty, Scope
 from audit import recording
 from audit.events import Actor, Kind, Target
 
@@ -29,6 +30,9 @@ def signed_in(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> N
     sessions.begin(request, user)
     with recording.coming_from(recording.with_session(request.session.session_key or "")):
         _record(Kind.SIGNED_IN, user)
+    with transaction.atomic():  # what an admin or an auditor uses his role for begins here
+        for duty in (Duty.ADMINISTER, Duty.READ):
+            mark_used(user, duty, scope=Scope.EVERYTHING)
 
 
 @receiver(user_logged_out, dispatch_uid="audit_signed_out")

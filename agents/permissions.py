@@ -3,7 +3,7 @@
 from django.db.models import Q
 
 from accounts.exceptions import NotAllowed
-from accounts.models import User, holders
+from accounts.models import User, holders, mark_used
 from accounts.once import once
 from accounts.roles import Duty, Scope
 from agents.models import Agent
@@ -39,6 +39,12 @@ def can_manage(user: User, agent: Agent) -> bool:
 def check_can_manage(user: User, agent: Agent) -> None:
     if not can_manage(user, agent):
         raise NotAllowed("Only the agent's owner, its managers and admins may change it.")
+
+
+def manages_now(user: User, agent: Agent) -> None:
+    """`check_can_manage` for a use case: the role by which he may is noted as used. Needs the caller's transaction."""
+    check_can_manage(user, agent)
+    mark_used(user, Duty.MANAGE, scope=Scope.AGENT, scope_id=agent.pk, domain=agent.domain)
 
 
 def check_can_assign_managers(user: User, agent: Agent) -> None:

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.exceptions import NotAllowed, NotFound
-from accounts.models import User, holders
+from accounts.models import User, holders, mark_used
 from accounts.once import once
 from accounts.roles import Duty, Scope
 from agents import permissions as agents
@@ -61,6 +61,12 @@ def check_can_decide(user: User, proposal: Proposal) -> bool:
     if proposal.roles and not user.groups.filter(name__in=proposal.roles).exists():
         raise MayNotDecide(f"The policy asks for a member of {' or '.join(proposal.roles)}.")
     return bool(conflict)
+
+
+def reviews_now(user: User, queue: Queue | None) -> None:
+    """Note that somebody has just judged in a queue by the role that lets him. Needs the caller's transaction."""
+    if queue is not None:
+        mark_used(user, Duty.REVIEW, scope=Scope.QUEUE, scope_id=queue.pk, domain=queue.domain)
 
 
 def reviewers_of(queue: Queue) -> Q:
@@ -161,6 +167,11 @@ def can_edit_policy(user: User, domain: str) -> bool:
 def check_can_edit_policy(user: User, domain: str) -> None:
     if not can_edit_policy(user, domain):
         raise NotAllowed("Only admins and policy editors of this domain publish its policy.")
+
+
+def domain_now(user: User, duty: Duty, domain: str) -> None:
+    """Note that somebody has just used a duty on a domain. Needs the caller's transaction."""
+    mark_used(user, duty, scope=Scope.DOMAIN, scope_id=domain)
 
 
 def can_write_probes(user: User, domain: str) -> bool:

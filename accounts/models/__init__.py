@@ -22,6 +22,7 @@ from accounts.models.rights import (
     end_role,
     held_by,
     holders,
+    mark_used,
     permissions_on,
     reach_of,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "held_by",
     "holders",
     "live_at",
+    "mark_used",
     "permissions_on",
     "reach_of",
 ]

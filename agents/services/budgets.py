@@ -50,7 +50,7 @@ def save(*, agent_id: int, budget: Budget, actor: User, reason: str) -> Agent:
         agent = Agent.objects.select_for_update(of=("self",), no_key=True).filter(pk=agent_id).first()
         if agent is None:
             raise NotFound("There is no such agent.")
-        permissions.check_can_manage(actor, agent)
+        permissions.manages_now(actor, agent)
         wrong = faults(budget)
         if wrong:
             raise Invalid("The budget was not saved.", errors=wrong)

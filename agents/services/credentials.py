@@ -135,7 +135,7 @@ def _managed(agent_id: int, actor: User) -> Agent:
     agent = Agent.objects.select_for_update(of=("self",), no_key=True).filter(pk=agent_id).first()
     if agent is None:
         raise NotFound("There is no such agent.")
-    permissions.check_can_manage(actor, agent)
+    permissions.manages_now(actor, agent)
     return agent
 
 

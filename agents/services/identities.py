@@ -52,7 +52,7 @@ def register(
         agent = Agent.objects.select_for_update(of=("self",), no_key=True).filter(pk=agent_id).first()
         if agent is None:
             raise NotFound("There is no such agent.")
-        permissions.check_can_manage(actor, agent)
+        permissions.manages_now(actor, agent)
         if agent.state == AgentState.RETIRED:
             raise AgentNotLive("A retired agent gets no identity.")
         _check_free(agent, trust)

@@ -1,12 +1,17 @@
 """Mandates: what an agent may do for one action type, set by its owner within what admins allow."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 
-from accounts.exceptions import Invalid, NotFound
-from accounts.models import User
+from accounts import second_person
+from accounts.exceptions import Conflict, Invalid, NotFound
+from accounts.models import PendingChange, User
+from accounts.second_person import Line, What
 from agents import authority, permissions, turning
 from agents.autonomy import Tier, rank
 from agents.models import ActionType, Agent, Mandate
@@ -53,13 +58,16 @@ def faults(terms: Terms) -> list[dict[str, str]]:
     return found
 
 
-def save(*, agent_id: int, action_type: str, terms: Terms, actor: User, reason: str = "") -> Mandate:
-    """Give or change a mandate. Raising a ceiling is for admins; the agent's managers do the rest."""
+def save(
+    *, agent_id: int, action_type: str, terms: Terms, actor: User, reason: str = ""
+) -> Mandate | PendingChange:
+    """Give or change a mandate. Raising a ceiling is for admins, and above in the loop for two people where that is
+    set; the agent's managers do the rest."""
     with transaction.atomic(durable=True):
         agent = Agent.objects.select_for_update(of=("self",), no_key=True).filter(pk=agent_id).first()
         if agent is None:
             raise NotFound("There is no such agent.")
-        permissions.check_can_manage(actor, agent)
+        permissions.manages_now(actor, agent)
         kind = ActionType.objects.filter(name=action_type).first()
         if kind is None:
             raise NotFound(f"There is no action type {action_type!r}.")
@@ -68,7 +76,71 @@ def save(*, agent_id: int, action_type: str, terms: Terms, actor: User, reason: 
             existing.ceiling if existing else Tier.IN_THE_LOOP
         ):
             permissions.check_is_admin(actor)
+            if rank(terms.ceiling) > rank(Tier.IN_THE_LOOP) and second_person.needed(What.CEILING):
+                return _ask_to_raise(agent, kind, existing, terms, actor, reason)
         return store(agent, kind, terms, actor=actor.actor(), changed_by=actor, reason=reason)
+
+
+def _ask_to_raise(
+    agent: Agent, action_type: ActionType, existing: Mandate | None, terms: Terms, actor: User, reason: str
+) -> PendingChange:
+    """Ask for all of the terms: some of them may be bearable only with the others."""
+    wrong = faults(terms)
+    if wrong:
+        raise Invalid("The mandate was not saved.", errors=wrong)
+    _check_not_raised(terms, existing.tier if existing else Tier.IN_THE_LOOP)
+    after = _facts(agent, action_type, terms)
+    before = _facts(agent, action_type, as_terms(existing)) if existing else {}
+    lines = [
+        Line(name.replace("_", " ").capitalize(), _word(before.get(name)), _word(value))
+        for name, value in after.items()
+        if name in Terms.__dataclass_fields__ and before.get(name, "") != value
+    ]
+    return second_person.ask(
+        what=What.CEILING,
+        about=f"mandate {agent.slug} {action_type.name}"[:120],
+        payload={"agent": agent.pk, "action_type": action_type.name, "terms": after, "reason": reason},
+        shown=second_person.shown(f"The mandate of {agent.name}, {action_type.label}", lines),
+        by=actor,
+        base=_mark(before),
+        reason=reason,
+    )
+
+
+def carry_out(change: PendingChange) -> Mandate:
+    """A step of the second person's yes: save the mandate as it was asked for, if it is still what it was made from."""
+    asked = change.payload
+    agent = Agent.objects.select_for_update(of=("self",), no_key=True).filter(pk=asked["agent"]).first()
+    kind = ActionType.objects.filter(name=asked["action_type"]).first()
+    if agent is None or kind is None:
+        raise Conflict("What it is about is gone. Decline it.")
+    permissions.check_can_manage(change.asked_by, agent)
+    permissions.check_is_admin(change.asked_by)
+    existing = (
+        Mandate.objects.select_for_update(of=("self",), no_key=True)
+        .filter(agent=agent, action_type=kind)
+        .first()
+    )
+    if _mark(_facts(agent, kind, as_terms(existing)) if existing else {}) != change.base:
+        raise Conflict("The mandate has changed since this was asked for. Decline it, and ask again.")
+    by = change.asked_by
+    return store(agent, kind, _read(asked["terms"]), actor=by.actor(), changed_by=by, reason=asked["reason"])
+
+
+def _mark(facts: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest() if facts else ""
+
+
+def _read(facts: dict[str, Any]) -> Terms:
+    """Terms from `_facts`, where amounts are strings."""
+    values = {name: facts[name] for name in Terms.__dataclass_fields__}
+    for name in ("max_amount", "window_amount", "subject_amount"):
+        values[name] = None if values[name] is None else Decimal(values[name])
+    return Terms(**values)
+
+
+def _word(value: object) -> str:
+    return "no limit" if value is None else str(value)
 
 
 def store(

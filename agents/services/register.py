@@ -112,7 +112,7 @@ def change(
     None leaves domain and systems as they are."""
     with transaction.atomic(durable=True):
         agent = Agent.objects.select_for_update(of=("self",), no_key=True).get(pk=agent_id)
-        permissions.check_can_manage(actor, agent)
+        permissions.manages_now(actor, agent)
         if owner is not None and owner.pk != agent.owner_id:
             permissions.check_is_admin(actor)
         if domain is not None and domain != agent.domain:

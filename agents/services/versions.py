@@ -24,7 +24,7 @@ def declare(*, agent_id: int, label: str, said: Announced, actor: User, reason: 
     """The owner says that the agent is another version from now on."""
     with transaction.atomic(durable=True):
         agent = _locked(agent_id)
-        permissions.check_can_manage(actor, agent)
+        permissions.manages_now(actor, agent)
         _check_reason(reason)
         if not label.strip() or len(label) > 80 or "\x00" in label:
             raise Invalid(
@@ -42,7 +42,7 @@ def ask_equivalence(*, agent_id: int, continues_id: int, actor: User, reason: st
     somebody else has to sign it."""
     with transaction.atomic(durable=True):
         agent = _locked(agent_id)
-        permissions.check_can_manage(actor, agent)
+        permissions.manages_now(actor, agent)
         _check_reason(reason)
         now = versions.current(agent)
         continues = AgentVersion.objects.filter(agent=agent, pk=continues_id).first()

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.exceptions import Invalid, NotFound
 from accounts.models import User
-from approvals import blind, deadlines, judging, notifications, probing, sheets, transitions
+from approvals import blind, deadlines, judging, notifications, permissions, probing, sheets, transitions
 from approvals.exceptions import AlreadyClaimed, NothingToClaim, WrongState
 from approvals.models import BlindReview, Dispute, Judgement, Queue
 from approvals.notifications import Topic
@@ -201,6 +201,7 @@ def _write(
     review.reviewed_at = now
     review.claimed_by = review.claimed_until = None
     review.save()
+    permissions.reviews_now(reviewer, review.queue)
     recording.record(
         actor=reviewer.actor(),
         kind=Kind.REVIEW_JUDGED,

@@ -137,7 +137,7 @@ def _signature(proposal: Proposal, reviewer: User, ballot: Ballot, now: datetime
     if not signing.is_asked(proposal, ballot.verdict):
         return None
     digest = ballots.digest_of(proposal, ballot)
-    return signing.take(proposal, reviewer, ballot.answer, digest=digest, at=now)
+    return signing.take(proposal, reviewer, ballot.answer, digest=digest, at=now, host=ballot.host)
 
 
 def _keep_sheet(
@@ -276,6 +276,7 @@ def _vote(
     )
     if signature is not None:
         _count_signature(signature, vote, revision)
+    permissions.reviews_now(reviewer, proposal.queue)
     recording.record(
         actor=reviewer.actor(),
         kind=Kind.PROPOSAL_VOTED,

@@ -84,7 +84,7 @@ def withdraw(*, mandate_id: int, actor: User, reason: str) -> Mandate:
     """Whoever manages the agent takes the consent back; a tier above in the loop has to be lowered first."""
     with transaction.atomic(durable=True):
         mandate = _locked(mandate_id)
-        permissions.check_can_manage(actor, mandate.agent)
+        permissions.manages_now(actor, mandate.agent)
         _check_reason(reason)
         if not mandate.may_earn:
             raise Conflict("There is no such consent.")

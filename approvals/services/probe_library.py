@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.exceptions import Conflict, Invalid, NotFound
 from accounts.models import User
+from accounts.roles import Duty
 from agents import pointers, schemas, strict_json
 from agents.exceptions import ArgumentsInvalid
 from agents.models import ActionType, Agent
@@ -52,6 +53,7 @@ def add(*, action_type: str, draft: Draft, actor: User) -> Probe:
             probe_records.source_for(kind, draft.source_id)
             if Probe.objects.filter(source=draft.source_id).exists():
                 raise Conflict("There is a probe of this proposal already.")
+        permissions.domain_now(actor, Duty.WRITE_PROBES, kind.domain)
         probe = _store(kind, agent, draft, actor, timezone.now())
         recording.record(
             actor=actor.actor(),

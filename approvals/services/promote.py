@@ -315,7 +315,7 @@ def _managed(mandate_id: int, actor: User) -> Mandate:
     mandate = _mandate(pk=mandate_id)
     if mandate is None:
         raise NotFound("There is no such mandate.")
-    permissions.check_can_manage(actor, mandate.agent)
+    permissions.manages_now(actor, mandate.agent)
     return mandate
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from django.db import transaction
 
+from accounts import second_person
 from accounts.exceptions import Conflict, Invalid, NotFound
-from accounts.models import User
+from accounts.models import PendingChange, User
+from accounts.second_person import Line, What
 from agents import authority, permissions, standings, turning
 from agents.autonomy import Tier, rank
 from agents.models import Agent, Mandate
@@ -45,8 +47,9 @@ def set_thresholds(*, mandate_id: int, thresholds: dict[str, object], actor: Use
     return mandate
 
 
-def set_ceiling(*, mandate_id: int, ceiling: str, actor: User, reason: str) -> Mandate:
-    """The highest tier that can be earned. Raising it is for admins; it never falls below the tier there is."""
+def set_ceiling(*, mandate_id: int, ceiling: str, actor: User, reason: str) -> Mandate | PendingChange:
+    """The highest tier that can be earned. Raising it is for admins, and above in the loop for two people where that is
+    set; it never falls below the tier there is."""
     with transaction.atomic(durable=True):
         mandate = _managed(mandate_id, actor)
         check_reason(reason)
@@ -58,18 +61,49 @@ def set_ceiling(*, mandate_id: int, ceiling: str, actor: User, reason: str) -> M
             raise Conflict(f"It works {Tier(mandate.tier).label.lower()} now. Lower its tier first.")
         if ceiling == mandate.ceiling:
             raise Conflict("Nothing was changed: this is its ceiling.")
-        before, mandate.ceiling = mandate.ceiling, ceiling
-        mandate.save(update_fields=["ceiling"])
-        authority.bump()
-        standings.reassess(mandate)
-        _record(
-            mandate,
-            Kind.CEILING_CHANGED,
-            actor,
-            reason,
-            {"ceiling": str(before)},
-            {"ceiling": str(ceiling)},
-        )
+        raised = rank(ceiling) > max(rank(mandate.ceiling), rank(Tier.IN_THE_LOOP))
+        if raised and second_person.needed(What.CEILING):
+            return _ask_to_raise(mandate, ceiling, actor, reason)
+        return _store_ceiling(mandate, ceiling, actor, reason)
+
+
+def _ask_to_raise(mandate: Mandate, ceiling: str, actor: User, reason: str) -> PendingChange:
+    title = f"Raise the ceiling of {mandate.agent.name}, {mandate.action_type.label}"
+    line = Line("Ceiling", Tier(mandate.ceiling).label, Tier(ceiling).label)
+    return second_person.ask(
+        what=What.CEILING,
+        about=f"mandate {mandate.agent.slug} {mandate.action_type.name}"[:120],
+        payload={"mandate": mandate.pk, "ceiling": str(ceiling), "reason": reason},
+        shown=second_person.shown(title, [line]),
+        by=actor,
+        base=str(mandate.ceiling),
+        reason=reason,
+    )
+
+
+def carry_out(change: PendingChange) -> Mandate:
+    """A step of the second person's yes: raise the ceiling as it was asked for, if it is still what it was raised
+    from."""
+    mandate = _managed(change.payload["mandate"], change.asked_by)
+    permissions.check_is_admin(change.asked_by)
+    if mandate.ceiling != change.base:
+        raise Conflict("The ceiling has changed since this was asked for. Decline it, and ask again.")
+    return _store_ceiling(mandate, change.payload["ceiling"], change.asked_by, change.payload["reason"])
+
+
+def _store_ceiling(mandate: Mandate, ceiling: str, actor: User, reason: str) -> Mandate:
+    before, mandate.ceiling = mandate.ceiling, ceiling
+    mandate.save(update_fields=["ceiling"])
+    authority.bump()
+    standings.reassess(mandate)
+    _record(
+        mandate,
+        Kind.CEILING_CHANGED,
+        actor,
+        reason,
+        {"ceiling": str(before)},
+        {"ceiling": str(ceiling)},
+    )
     return mandate
 
 
@@ -130,7 +164,7 @@ def _managed(mandate_id: int, actor: User) -> Mandate:
         .select_related("agent", "action_type")
         .get(pk=mandate_id)
     )
-    permissions.check_can_manage(actor, mandate.agent)
+    permissions.manages_now(actor, mandate.agent)
     return mandate
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import second_person
 from accounts.exceptions import Conflict, Invalid, NotFound
 from accounts.models import Calendar, PendingChange, RoleAssignment, User, assign_role, end_role
-from accounts.roles import Role, Scope
+from accounts.roles import Duty, Role, Scope
 from accounts.second_person import Line, What
 from accounts.services import calendars
 from accounts.services.calendars import CalendarDefinition
@@ -310,6 +310,7 @@ def publish_policy(
     ask for it: then the rules are tried now and again when he says yes."""
     rights.check_can_edit_policy(actor, domain)
     with transaction.atomic(durable=True):
+        rights.domain_now(actor, Duty.EDIT_POLICY, domain)
         if second_person.needed(What.POLICY):
             _check_policy(domain, rules, default_queue)
             return _ask_to_publish(domain, name, rules, default_queue, actor, note)

@@ -19,7 +19,7 @@ def suspend(*, agent_id: int, actor: User, reason: str, retire: bool = False) ->
     afterwards, in batches; what this process leaves undone the next tick does."""
     with transaction.atomic(durable=True):
         agent = _locked(agent_id)
-        permissions.check_can_manage(actor, agent)
+        permissions.manages_now(actor, agent)
         state = AgentState.RETIRED if retire else AgentState.SUSPENDED
         if agent.state in (state, AgentState.RETIRED):
             return agent
@@ -34,7 +34,7 @@ def resume(*, agent_id: int, actor: User, reason: str) -> Agent:
     """Let a suspended agent propose and redeem again; what was revoked stays revoked."""
     with transaction.atomic(durable=True):
         agent = _locked(agent_id)
-        permissions.check_can_manage(actor, agent)
+        permissions.manages_now(actor, agent)
         if agent.state == AgentState.RETIRED:
             raise Conflict("A retired agent does not come back; register a new one.")
         if agent.state == AgentState.SUSPENDED:
@@ -46,7 +46,7 @@ def go_live(*, agent_id: int, actor: User) -> Agent:
     """Let an agent that was in preparation propose. Raises `Conflict` with what it still needs."""
     with transaction.atomic(durable=True):
         agent = _locked(agent_id)
-        permissions.check_can_manage(actor, agent)
+        permissions.manages_now(actor, agent)
         if agent.state != AgentState.PREPARING:
             raise Conflict(f"The agent is {agent.state}; only one in preparation is set live.")
         needed = readiness.missing(agent)

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.exceptions import NotAllowed
-from accounts.models import User, assign_role
+from accounts.models import RoleAssignment, User, assign_role
 from accounts.roles import Role, Scope
 from approvals import permissions
 from approvals.disguise import Content
@@ -156,3 +156,19 @@ def test_a_role_on_a_domain_holds_for_queues_that_come_later() -> None:
         made.pk,
         elsewhere.pk,
     ]
+
+
+def test_using_a_role_is_noted_at_most_once_an_hour() -> None:
+    the = desk()
+    editor = holding(Role.POLICY_EDITOR)
+    unused = holding(Role.POLICY_EDITOR)
+    the.approved()
+    publish(the, editor)
+    marks = dict(RoleAssignment.objects.values_list("person", "last_used_at"))
+    assert marks[the.reviewer.pk] is not None and marks[editor.pk] is not None
+    assert marks[the.second.pk] is None and marks[unused.pk] is None
+    the.approved()
+    assert RoleAssignment.objects.get(person=the.reviewer).last_used_at == marks[the.reviewer.pk]
+    RoleAssignment.objects.update(last_used_at=timezone.now() - timedelta(hours=2))
+    the.approved()
+    assert RoleAssignment.objects.get(person=the.reviewer).last_used_at > timezone.now() - timedelta(hours=1)
