@@ -7,9 +7,10 @@ from django.contrib.auth.models import Group
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts import permissions
 from accounts.exceptions import Conflict, NotAllowed
-from accounts.models import RoleAssignment, TeamJoin, User, live_at
-from accounts.roles import Role
+from accounts.models import PendingChange, RoleAssignment, TeamJoin, User, live_at
+from accounts.roles import Role, Scope
 from audit import recording
 from audit.events import Actor, Kind, Target
 
@@ -60,6 +61,23 @@ def leave(person: User, team: Group, *, source: str, by: User | Actor) -> bool:
     person.groups.remove(team)
     _record(person, team, source=source, by=by, member=False)
     return True
+
+
+def far_reaching(team: Group) -> Role | None:
+    """The role for everything that a membership would carry, admin before others; None where there is none."""
+    live = RoleAssignment.objects.filter(live_at(timezone.now()), team=team, scope=Scope.EVERYTHING)
+    roles = {Role(role) for role in live.values_list("role", flat=True)}
+    return Role.ADMIN if Role.ADMIN in roles else min(roles, default=None)
+
+
+def carry_out(change: PendingChange) -> bool:
+    """A step of the second person's yes: take somebody into a team that holds a role for everything."""
+    permissions.check_is_admin(change.asked_by)
+    team = Group.objects.select_for_update(no_key=True).filter(pk=change.payload["join"]).first()
+    person = User.objects.filter(pk=change.payload["to_id"]).first()
+    if team is None or person is None:
+        raise Conflict("The team or the person is gone. Decline it.")
+    return join(person, team, source=PAGE, by=change.asked_by)
 
 
 def check_directory_may_fill(team: Group) -> None:

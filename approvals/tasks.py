@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from approvals import log_guard
 from approvals.services import (
+    access_request,
+    access_review,
     attend,
     backtest,
     blind_review,
@@ -24,6 +26,7 @@ from approvals.services import (
     remind_credentials,
     retain,
     rollback,
+    second_person,
     settle,
     stop,
     watch_log,
@@ -125,6 +128,18 @@ def rebuild_evidence() -> int:
 def expire_content() -> int:
     """Nightly: what has been kept as long as its kind is kept."""
     return retain.expire(now=timezone.now())
+
+
+@shared_task(name="approvals.tasks.access")
+def tend_access() -> dict[str, int]:
+    """What asks for a person's word about access: told of, and closed where nobody answered in time."""
+    now = timezone.now()
+    return {
+        "requests": access_request.expire(now=now),
+        "changes": second_person.tend(now=now),
+        "late": access_review.remind(now=now),
+        "reviews": access_review.end_due(now=now),
+    }
 
 
 @shared_task(name="approvals.tasks.backtests")

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from accounts.http import person as me
+from accounts.models import PendingChange
 from agents import selectors
 from agents.forms import MandateForm
 from agents.models import Agent, Mandate
@@ -27,13 +28,16 @@ def _form(request: HttpRequest, agent: Agent, mandate: Mandate | None) -> HttpRe
     form = MandateForm(request.POST or None, by=me(request), agent=agent, mandate=mandate)
     if request.method == "POST" and form.is_valid():
         kind = mandate.action_type if mandate else form.cleaned_data["action_type"]
-        mandates.save(
+        saved = mandates.save(
             agent_id=agent.pk,
             action_type=kind.name,
             terms=form.terms(),
             actor=me(request),
             reason=form.cleaned_data["reason"],
         )
+        if isinstance(saved, PendingChange):
+            messages.success(request, "It waits for a second person. Until then nothing has changed.")
+            return redirect("approvals:pending_changes")
         messages.success(request, f"The mandate for “{kind}” is saved and in force from now on.")
         return redirect("approvals:agent", slug=agent.slug)
     return render(request, "agents/mandate.html", {"form": form, "agent": agent, "mandate": mandate})

@@ -14,8 +14,10 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts import second_person
 from accounts.exceptions import Conflict, Invalid, NotFound
-from accounts.models import User
+from accounts.models import PendingChange, User
+from accounts.second_person import Line, What
 from agents import authority, stops
 from agents.models import Agent, AgentState, Stop
 from approvals import notifications, stopping
@@ -85,20 +87,15 @@ def pull(
     return Pulled(stop, is_new=True, taken_back=taken, is_done=done)
 
 
-def lift(*, stop_id: int, by: User | None, reason: str, actor: Actor | None = None) -> Stop:
-    """Let what was stopped begin again; what was taken back stays so. Raises `NotFound`, `NotAllowed`, `Invalid`,
+def lift(*, stop_id: int, by: User | None, reason: str, actor: Actor | None = None) -> Stop | PendingChange:
+    """Let what was stopped begin again; what was taken back stays so. Where lifting a stop of everything or of an
+    action type takes two, it is asked for, and stops meanwhile. Raises `NotFound`, `NotAllowed`, `Invalid`,
     `Conflict` where somebody lifted it before."""
     who = by.actor() if by is not None else actor
     assert who is not None, "somebody lifts it"
     with transaction.atomic(durable=True):
         stops.exclude()
-        named = ("agent", "action_type", "mandate__agent", "mandate__action_type")
-        stop = (
-            Stop.objects.select_for_update(of=("self",), no_key=True)
-            .select_related(*named)
-            .filter(pk=stop_id)
-            .first()
-        )
+        stop = _named(stop_id)
         if stop is None or (by is not None and not stopping.may_see(by, stop)):
             raise NotFound("There is no such stop, or it is not for you to see.")
         if by is not None:
@@ -106,12 +103,42 @@ def lift(*, stop_id: int, by: User | None, reason: str, actor: Actor | None = No
         reason = _checked(reason)
         if stop.lifted_at is not None:
             raise Conflict("It was lifted before; nothing was changed.")
-        stop.lifted_at, stop.lifted_by, stop.lift_reason = timezone.now(), by, reason
-        stop.save(update_fields=["lifted_at", "lifted_by", "lift_reason"])
-        authority.bump()
-        _record(stop, Kind.STOP_LIFTED, who, reason)
-        words = f"{stops.what(stop)} may begin again: {reason.rstrip('.')}. {who.label} lifted the stop."
-        _tell(stop, by, words, "lifted")
+        if by is not None and Switch.of(stop).whose is None and second_person.needed(What.STOP):
+            line = Line(stops.what(stop), f"stopped: {stop.reason}", "may begin again")
+            return second_person.ask(
+                what=What.STOP,
+                about=f"stop {stop.pk}",
+                payload={"stop": stop.pk, "reason": reason},
+                shown=second_person.shown(f"Lift the stop: {stops.what(stop)}", [line]),
+                by=by,
+                reason=reason,
+            )
+        return _lifted(stop, by, who, reason)
+
+
+def carry_out(change: PendingChange) -> Stop:
+    """A step of the second person's yes: lift it, if it is still pulled."""
+    stops.exclude()
+    stop = _named(change.payload["stop"])
+    if stop is None or stop.lifted_at is not None:
+        raise Conflict("It was lifted before; nothing was changed.")
+    stopping.check_can_lift(change.asked_by, Switch.of(stop))
+    return _lifted(stop, change.asked_by, change.asked_by.actor(), change.payload["reason"])
+
+
+def _named(stop_id: int) -> Stop | None:
+    named = ("agent", "action_type", "mandate__agent", "mandate__action_type")
+    rows = Stop.objects.select_for_update(of=("self",), no_key=True).select_related(*named)
+    return rows.filter(pk=stop_id).first()
+
+
+def _lifted(stop: Stop, by: User | None, who: Actor, reason: str) -> Stop:
+    stop.lifted_at, stop.lifted_by, stop.lift_reason = timezone.now(), by, reason
+    stop.save(update_fields=["lifted_at", "lifted_by", "lift_reason"])
+    authority.bump()
+    _record(stop, Kind.STOP_LIFTED, who, reason)
+    words = f"{stops.what(stop)} may begin again: {reason.rstrip('.')}. {who.label} lifted the stop."
+    _tell(stop, by, words, "lifted")
     return stop
 
 
@@ -218,4 +245,4 @@ def _tell(stop: Stop, by: User | None, text: str, what: str) -> None:
     notifications.tell(people, topic=Topic.STOPPED, text=text, key=f"stop:{stop.pk}:{what}", link="/stops/")
 
 
-__all__ = ["Pulled", "Switch", "finish", "lift", "pull"]
+__all__ = ["Pulled", "Switch", "carry_out", "finish", "lift", "pull"]

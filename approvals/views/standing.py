@@ -14,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.http import person as me
+from accounts.models import PendingChange
 from agents import permissions
 from agents import selectors as agents
 from agents.models import Mandate, Promotion
@@ -263,7 +264,9 @@ def _act(
         if form.is_valid():
             shown = consequences.token(found, form.values())
             if request.POST.get("confirm") == shown:
-                act.do()
+                if isinstance(act.do(), PendingChange):
+                    messages.success(request, "It waits for a second person. Until then nothing has changed.")
+                    return redirect("approvals:pending_changes")
                 messages.success(request, f"{found.agent}, {found.action_type}: {act.done}")
                 return redirect("approvals:mandate", found.agent.slug, found.action_type.name)
         else:

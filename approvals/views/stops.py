@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.exceptions import NotFound
 from accounts.http import person as me
-from accounts.models import User
+from accounts.models import PendingChange, User
 from agents import stops
 from agents.models import Agent, Mandate, Stop
 from approvals import permissions, stopping
@@ -64,6 +64,9 @@ def stop_lift(request: HttpRequest, stop_id: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, lifting=(found.pk, form), status=422)
     lifted = services.lift(stop_id=found.pk, by=me(request), reason=form.cleaned_data["reason"])
+    if isinstance(lifted, PendingChange):
+        messages.success(request, "It stays stopped: lifting it waits for a second person.")
+        return redirect("approvals:pending_changes")
     messages.success(request, f"{stops.what(lifted)} may begin again. What was taken back stays so.")
     return redirect("approvals:stop_list")
 

@@ -181,6 +181,14 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "access/requests/<int:request_id>/withdraw/": (K.ACCESS_WITHDRAWN,),
     "access/requests/<int:request_id>/approve/": (K.ACCESS_ANSWERED, K.ROLE_GIVEN, K.CHANGE_ASKED),
     "access/requests/<int:request_id>/decline/": (K.ACCESS_ANSWERED,),
+    "access/reviews/begin/": (K.ACCESS_REVIEW_BEGUN,),
+    "access/reviews/<int:review_id>/keep/": (K.ACCESS_REVIEW_ANSWERED,),
+    "access/reviews/<int:review_id>/items/<int:item_id>/drop/": (
+        K.ACCESS_REVIEW_ANSWERED,
+        K.ROLE_ENDED,
+        K.MANDATE_SAVED,
+        K.SESSIONS_ENDED,
+    ),
     "access/changes/level/": (K.SECOND_PERSON_CHANGED, K.CHANGE_ASKED),
     "access/changes/<int:change_id>/approve/": (
         *(K.CHANGE_ANSWERED, K.POLICY_PUBLISHED, K.ROLE_GIVEN, K.CEILING_CHANGED, K.MANDATE_SAVED),

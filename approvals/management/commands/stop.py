@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from accounts.exceptions import DomainError
-from accounts.models import User
+from accounts.models import PendingChange, User
 from agents import stops
 from agents.models import ActionType, Agent, Mandate, Stop
 from approvals.services import stop as services
@@ -68,6 +68,11 @@ class Command(BaseCommand):
         if stop is None:
             raise CommandError("It is not stopped; --list shows what is. Nothing was changed.")
         lifted = services.lift(stop_id=stop.pk, by=by, reason=reason, actor=ACTOR)
+        if isinstance(lifted, PendingChange):
+            self.stdout.write(
+                "It stays stopped: lifting it waits for a second person. Without --by it is lifted now."
+            )
+            return
         self.stdout.write(f"{stops.what(lifted)} may begin again.")
 
     def _list(self) -> None:
