@@ -108,5 +108,6 @@ def _past(given: dict[str, str]) -> tuple[Past, dict[str, str]]:
     return past, {name: str(value) for name, value in words.items() if value}
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+def _number(text: str) -> int:
+    """A primary key; 0 is nobody's."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0

@@ -5,13 +5,17 @@ import re
 import pytest
 from django.contrib.auth.models import Group
 from django.core import mail
+from django.db import transaction
 from django.test import Client
 
-from accounts.models import User
+from accounts import second_person
+from accounts.models import RoleAssignment, TeamJoin, User, assign_role
+from accounts.roles import Role, Scope
+from accounts.services import teams
 from approvals.models import Claim, Proposal
 from approvals.services.claim import claim
 from audit.models import AuditEvent
-from tests.factories import admin, desk, person
+from tests.factories import admin, auditor, desk, person
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "correct horse battery"
@@ -100,14 +104,100 @@ def test_taken_address_is_told_at_its_field() -> None:
     assert list(response.context["form"].errors) == ["email"]
 
 
-def test_roles_are_changed_and_audited() -> None:
-    user = person("Nora")
-    signed_in(admin()).post(f"/people/{user.pk}/", {"name": "Nora New", "is_auditor": "on"})
+def test_name_is_changed_and_audited_and_roles_stay() -> None:
+    user = auditor()
+    signed_in(admin()).post(f"/people/{user.pk}/", {"name": "Nora New"})
 
     user = User.objects.get(pk=user.pk)
     assert (user.name, user.is_superuser, user.has_perm("audit.view_auditevent")) == ("Nora New", False, True)
     event = AuditEvent.objects.get(kind="person.changed")
-    assert (event.data["before"]["auditor"], event.data["after"]["auditor"]) == (False, True)
+    assert (event.data["before"]["name"], event.data["after"]["name"]) == ("Aud Auditor", "Nora New")
+
+
+def test_boxes_of_an_earlier_form_give_nothing() -> None:
+    user = person("Nora")
+
+    signed_in(admin()).post(f"/people/{user.pk}/", {"name": "Nora", "is_admin": "on", "is_auditor": "on"})
+
+    assert not User.objects.get(pk=user.pk).reads_everything
+
+
+def test_invitation_begins_with_teams_and_roles() -> None:
+    team = teams.create(name="Refund desk", actor=admin())
+    data = {"name": "Nina New", "email": "nina@example.com", "teams": [team.pk], "is_auditor": "on"}
+
+    response = signed_in(admin()).post("/people/invite/", data)
+
+    user = User.objects.get(email="nina@example.com")
+    assert link_on(response.content.decode())
+    assert list(user.groups.all()) == [team]
+    assert (user.reads_everything, user.is_admin) == (True, False)
+    assert TeamJoin.objects.get(person=user).joined_by == admin()
+    assert RoleAssignment.objects.get(person=user).given_by == admin()
+
+
+def test_invited_admin_waits_for_the_second_person_and_the_link_is_there() -> None:
+    with transaction.atomic():
+        second_person.store_level(
+            [second_person.What.ROLE], by=admin(), actor=admin().actor(), reason="Four eyes"
+        )
+
+    response = signed_in(admin()).post(
+        "/people/invite/", {"name": "Nina New", "email": "nina@example.com", "is_admin": "on"}
+    )
+
+    html = response.content.decode()
+    assert link_on(html)
+    assert "Admin: a second admin has to agree" in html
+    assert not User.objects.get(email="nina@example.com").is_admin
+
+
+def test_person_page_shows_every_role_with_its_way() -> None:
+    the = desk()
+    team = teams.create(name="Payout desk", actor=admin())
+    teams.set_member(team_id=team.pk, person_id=the.reviewer.pk, actor=admin(), member=True)
+    assign_role(Role.POLICY_EDITOR, to=team, scope=Scope.DOMAIN, scope_id="treasury", given_by=admin())
+
+    html = signed_in(auditor()).get(f"/people/{the.reviewer.pk}/").content.decode()
+
+    words = " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    assert f"Reviewer queue {the.queue.name}" in words
+    assert "Policy editor as a member of Payout desk domain Treasury" in words
+    assert "Save" not in words.split("Timeline")[0]  # auditors change nothing
+
+
+def test_deactivation_says_what_ends_before_it_is_done() -> None:
+    the = desk()
+    claim(proposal_id=the.propose().pk, reviewer=the.reviewer)
+    signed_in(the.reviewer)
+    boss = signed_in(admin())
+
+    html = boss.get(f"/people/{the.reviewer.pk}/").content.decode()
+    boss.post(f"/people/{the.reviewer.pk}/deactivate/")
+    after = boss.get(f"/people/{the.reviewer.pk}/").content.decode()
+
+    assert "1 claimed proposal goes back to the queue." in html
+    assert "None of this holds while Rita is deactivated." in after
+    assert "0 claimed proposals" in after
+    assert boss.get(f"/people/{the.reviewer.pk}/access/").content.decode().count("Nothing: deactivated.") == 1
+
+
+def test_team_page_says_which_roles_it_has_and_since_when_who_is_in_it() -> None:
+    the = desk()
+    team = teams.create(name="Refund desk", actor=admin())
+    teams.set_member(team_id=team.pk, person_id=the.reviewer.pk, actor=admin(), member=True)
+    assign_role(
+        Role.REVIEWER, to=team, scope=Scope.QUEUE, scope_id=str(the.queue.pk), given_by=admin(), reason="Rush"
+    )
+    reader = signed_in(auditor())
+
+    words = " ".join(re.sub(r"<[^>]+>", " ", reader.get(f"/teams/{team.pk}/").content.decode()).split())
+
+    assert re.search(
+        f"Reviewer queue {the.queue.name} less than a minute ago by Ada Admin Rush no end", words
+    )
+    assert re.search(r"Rita Reviewer \S+ less than a minute ago ?, by an admin, Ada Admin", words)
+    assert "Reviewer" in reader.get("/teams/").content.decode()
 
 
 def test_person_without_the_role_cannot_change_people() -> None:
@@ -121,8 +211,7 @@ def test_person_without_the_role_cannot_change_people() -> None:
 
 
 def test_auditor_cannot_make_himself_admin() -> None:
-    user = person()
-    signed_in(admin()).post(f"/people/{user.pk}/", {"name": user.name, "is_auditor": "on"})
+    user = auditor()
     client = signed_in(user)
 
     assert client.get(f"/people/{user.pk}/").status_code == 200
@@ -161,9 +250,10 @@ def test_last_admin_stays_and_nobody_acts_on_himself() -> None:
     client = signed_in(boss)
 
     assert client.post(f"/people/{boss.pk}/deactivate/").status_code == 403
-    assert client.post(f"/people/{boss.pk}/", {"name": "Ada"}).status_code == 403
+    own = RoleAssignment.objects.get(person=boss, role="admin")
+    assert client.post(f"/permissions/assignments/{own.pk}/end/").status_code == 409
     other = User.objects.create_superuser("other@example.com", "a long password", name="Otto")
-    assert signed_in(other).post(f"/people/{boss.pk}/", {"name": "Ada"}).status_code == 302
+    assert signed_in(other).post(f"/permissions/assignments/{own.pk}/end/").status_code == 302
     assert not User.objects.get(pk=boss.pk).is_superuser
 
 
