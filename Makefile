@@ -6,6 +6,7 @@
 #   make pictures   every page in both themes and widths, into var/pictures
 #   make fuzz    10,000 requests made up from the OpenAPI document, and as many others as CASES says
 #   make hundred    a reviewer at human pace through a hundred proposals, ten of them bad
+#   make audit-deps   what is known against the locked dependencies
 #   make lock    resolve the dependencies again        make clean   remove what can be made again
 
 SHELL := /bin/sh
@@ -23,7 +24,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --generate-hashes --python-v
 	--custom-compile-command 'make lock' pyproject.toml
 
 .DEFAULT_GOAL := run
-.PHONY: run demo test lint bench fuzz pictures hundred lock clean runtime dev
+.PHONY: run demo test lint audit-deps bench fuzz pictures hundred lock clean runtime dev
 
 runtime dev:
 	@command -v $(PYTHON) >/dev/null || { echo "✗ There is no $(PYTHON). Install Python 3.11 or later." >&2; exit 1; }
@@ -49,6 +50,9 @@ lint: dev
 	check imports $(VENV)/bin/lint-imports --no-logo; \
 	check templates $(PY) -m djlint --lint --quiet templates; \
 	if [ -n "$$failed" ]; then echo "✗ Failed:$$failed"; exit 1; fi; echo "✓ Nothing to mend"
+
+audit-deps: dev
+	@exec $(PY) .ci/audit_deps.py
 
 bench: dev
 	@exec $(PY) -m bench $(ARGS)

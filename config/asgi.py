@@ -26,7 +26,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         has_begun = True
         await completing(message)
 
-    completing = headers.completing(scope, send)
+    completing = headers.completing(send)
     try:
         await _answer(scope, receive, sent)
     except Exception:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from django.conf import settings
 
-from config.bridge import Message, Scope, Send
+from config.bridge import Message, Send
 
 NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _UNUSED = (
@@ -43,20 +43,20 @@ def wanted() -> dict[bytes, bytes]:
     return {name.encode(): value.encode() for name, value in found.items()}
 
 
-def completed(path: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def completed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers of an answer with those it lacks. What may be private is kept by no cache unless it says so."""
     present = [(bytes(name), bytes(value)) for name, value in headers]
     names = {name.lower() for name, _ in present}
-    missing = wanted() | ({} if path.startswith(settings.STATIC_URL) else {b"cache-control": b"no-store"})
+    missing = wanted() | {b"cache-control": b"no-store"}
     return present + [(name, value) for name, value in missing.items() if name not in names]
 
 
-def completing(scope: Scope, send: Send) -> Send:
+def completing(send: Send) -> Send:
     """A `send` that completes the headers on their way out."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = message | {"headers": completed(scope["path"], message.get("headers", ()))}
+            message = message | {"headers": completed(message.get("headers", ()))}
         await send(message)
 
     return sent
