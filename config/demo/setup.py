@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts import assigning
 from accounts.models import Absence, RoleAssignment, User, assign_role
 from accounts.roles import Role, Scope
-from accounts.services import absences
+from accounts.services import absences, assignments
 from agents.autonomy import Tier
 from agents.models import Agent, Mandate
 from agents.services import credentials
@@ -147,11 +147,25 @@ def _reviewers(admin: User) -> None:
         queue = Queue.objects.get(slug=slug)
         given = set(
             RoleAssignment.objects.filter(
-                role=Role.REVIEWER, scope=Scope.QUEUE, scope_id=str(queue.pk), ended_at=None
+                role__in=[Role.REVIEWER, Role.SENIOR_REVIEWER],
+                scope=Scope.QUEUE,
+                scope_id=str(queue.pk),
+                ended_at=None,
             ).values_list("team__name", flat=True)
         )
         for name in teams:
-            if name not in given:
+            if name in given:
+                continue
+            if name == people.SENIOR:
+                assignments.give(
+                    role=Role.SENIOR_REVIEWER,
+                    to=Group.objects.get(name=name),
+                    actor=admin,
+                    scope=Scope.QUEUE,
+                    scope_id=str(queue.pk),
+                    reason="Hands out work and answers appeals.",
+                )
+            else:
                 set_up.assign_reviewer(queue_slug=slug, to=Group.objects.get(name=name), actor=admin)
 
 
