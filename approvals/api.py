@@ -69,14 +69,14 @@ def _propose(request: HttpRequest) -> HttpResponse:
 
 def _list(request: HttpRequest) -> HttpResponse:
     bearer = authenticate(request.headers.get("Authorization", ""))
-    status = request.GET.get("status", "")
-    if status and status not in State.values:
+    status = request.GET.get("status")
+    if status is not None and status not in State.values:
         raise FieldsInvalid(
             "A parameter was refused.",
             errors=[{"field": "status", "message": "must be one of " + ", ".join(State.values)}],
         )
-    rollback = request.GET.get("rollback", "")
-    if rollback not in ("", "requested"):
+    rollback = request.GET.get("rollback")
+    if rollback not in (None, "requested"):
         raise FieldsInvalid(
             "A parameter was refused.", errors=[{"field": "rollback", "message": "must be requested"}]
         )
@@ -84,7 +84,7 @@ def _list(request: HttpRequest) -> HttpResponse:
     before = _cursor(request.GET.get("cursor", ""))
     asked_back = rollbacks.unanswered() if rollback else None
     found = selectors.own_proposals(
-        bearer.agent.pk, before=before, state=status, also=asked_back, limit=limit + 1
+        bearer.agent.pk, before=before, state=status or "", also=asked_back, limit=limit + 1
     )
     page = found[:limit]
     return as_json(

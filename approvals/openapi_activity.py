@@ -103,8 +103,8 @@ def traces() -> dict[str, Any]:
                 "name": "Content-Encoding",
                 "in": "header",
                 "required": False,
-                "description": "gzip, or none",
-                "schema": {"type": "string", "enum": ["gzip", "identity"]},
+                "description": "gzip, or none; any other is answered with 415",
+                "schema": {"type": "string"},
             }
         ],
         "requestBody": {"required": True, "content": media},

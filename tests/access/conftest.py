@@ -12,13 +12,18 @@ from tests.access.world import World
 
 
 @pytest.fixture(scope="module")
-def small_world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """What is done in it is undone case by case, by whoever does it (`tests.access.asking.asked`)."""
-    with django_db_blocker.unblock():
+def db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The name by which pytest-django knows which tests need a database; here it is a module's."""
+    with django_db_blocker.unblock(), undone():
         cache.clear()
-        with undone():
-            yield world.made()
+        yield
         cache.clear()
+
+
+@pytest.fixture(scope="module")
+def small_world(db: None) -> World:
+    """What is done in it is undone case by case, by whoever does it (`tests.access.asking.Crowd.ask`)."""
+    return world.made()
 
 
 class undone(transaction.Atomic):

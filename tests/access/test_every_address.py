@@ -57,9 +57,7 @@ def answers(crowd: Crowd, method: str, route: str, names: tuple[str, ...]) -> di
     }
 
 
-@pytest.mark.django_db
 def test_the_table_names_no_address_that_is_gone() -> None:
-    """Its mark also has the database made for those below, who share one world."""
     assert get_resolver().url_patterns
     gone = [row for row in table.ROWS if row.partition(" ")[2] not in BY_ROW]
     assert gone == [], "take these lines out of tests/access/table.py"

@@ -28,9 +28,7 @@ CHANGING = re.compile(
 )
 
 
-@pytest.mark.django_db
 def test_the_roles_that_are_walked_are_in_the_table() -> None:
-    """Its mark also has the database made for those below, who share one world."""
     assert set(table.SCOPED) > {"reviewer", "~reviewer", "owner", "~owner", "reader", "~reader"}
 
 
