@@ -28,7 +28,7 @@ from accounts.services.provision import PersonState, TeamState
 
 TOLERANT = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,
-    remove_value=ScimPolicy.RemoveValue.apply,
+    remove_value_as_filter=ScimPolicy.RemoveValue.apply,
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
 )
 """Providers send telephone numbers and departments, and take members out by value: both are fine with us."""

@@ -16,6 +16,8 @@ def addresses(*, parse: Parse, shut_out: ShutOut) -> list[URLPattern]:
         path("ResourceTypes/<str:name>", discovery.resource_types),
         path("Schemas", discovery.schemas),
         path("Schemas/<str:name>", discovery.schemas),
+        path("Users/.search", views.nothing, {"rest": ".search"}),
+        path("Groups/.search", views.nothing, {"rest": ".search"}),
         path("Users", doors.users()),
         path("Users/<str:key>", doors.user()),
         path("Groups", doors.groups()),

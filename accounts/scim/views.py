@@ -137,7 +137,7 @@ class Doors:
 @endpoint("GET", "POST", "PUT", "PATCH", "DELETE")
 def nothing(request: HttpRequest, rest: str = "") -> HttpResponse:
     """Every other address under /scim/v2."""
-    if rest.rstrip("/").lower() in ("bulk", "me", ".search", "users/.search", "groups/.search"):
+    if rest.rstrip("/").lower() in ("bulk", "me", ".search"):
         raise NotImplementedException(detail="This is not offered here; see /ServiceProviderConfig.")
     raise NotFoundException(detail="There is nothing at this address.")
 

@@ -38,6 +38,8 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "scim/v2/ResourceTypes/<str:name>": LOOKS,
     "scim/v2/Schemas": LOOKS,
     "scim/v2/Schemas/<str:name>": LOOKS,
+    "scim/v2/Users/.search": LOOKS,
+    "scim/v2/Groups/.search": LOOKS,
     "scim/v2/Users": (K.PERSON_CREATED, K.PERSON_CHANGED, K.PERSON_REACTIVATED),
     "scim/v2/Users/<str:key>": (
         K.PERSON_CHANGED,
