@@ -82,8 +82,8 @@ def names(pairs: Iterable[tuple[str, str]]) -> Named:
         rows = Queue.objects.filter(pk__in=queues).values_list("pk", "name")
         found |= {(str(Scope.QUEUE), str(pk)): name for pk, name in rows}
     if agents:
-        rows = Agent.objects.filter(pk__in=agents).values_list("pk", "name")
-        found |= {(str(Scope.AGENT), str(pk)): name for pk, name in rows}
+        owned = Agent.objects.filter(pk__in=agents).values_list("pk", "name")
+        found |= {(str(Scope.AGENT), str(pk)): name for pk, name in owned}
     for scope, pk in wanted:
         if scope == Scope.DOMAIN:
             found[scope, pk] = domain_name(pk)

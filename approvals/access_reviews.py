@@ -61,7 +61,7 @@ def unused_mandates(scope: Scope = Scope.EVERYTHING, scope_id: str = "") -> Quer
         .order_by("agent__name", "action_type__label")
     )
     if scope is Scope.AGENT:
-        return found.filter(agent=scope_id)
+        return found.filter(agent=int(scope_id))
     if scope is Scope.DOMAIN:
         return found.filter(agent__domain=scope_id)
     return found if scope is Scope.EVERYTHING else found.none()

@@ -175,6 +175,7 @@ def desk(tier: Tier = Tier.IN_THE_LOOP, *, at: dict[str, Any] | None = None, **t
         terms=Terms(**{"tier": lower(tier, Tier.IN_THE_LOOP), "ceiling": tier, **terms}),
         actor=admin(),
     )
+    assert isinstance(mandate, Mandate)
     earned(mandate, tier)
     return Desk(
         agent=agent,
@@ -196,6 +197,7 @@ def undoing(the: Desk, tier: Tier = Tier.IN_THE_LOOP) -> Desk:
     mandate = mandates.save(
         agent_id=the.agent.pk, action_type=undo.name, terms=Terms(ceiling=tier), actor=admin()
     )
+    assert isinstance(mandate, Mandate)
     earned(mandate, tier)
     return replace(the, action_type=undo, mandate=mandate)
 

@@ -121,6 +121,14 @@ class AnswerForm(forms.Form):
             self.fields.pop("until", None)
             self.fields["answer"].required = True
 
+    def take_errors(self, declined: "AnswerForm") -> None:
+        """Show what was wrong with declining; the fields for approving stay as they are."""
+        self.full_clean()
+        for name in list(self.errors):
+            del self.errors[name]
+        for name, words in declined.errors.items():
+            self.add_error(name, [str(word) for word in words])
+
     def end(self) -> dict[str, Any]:
         """`hours` or `until`, as `approve` takes them; the very day asked for is the very moment asked for."""
         if "hours" in self.fields:

@@ -214,6 +214,7 @@ def _end(item: AccessReviewItem, review: AccessReview, *, by: User | None, why: 
         if assignment.ended_at is None:
             assigning.taken(assignment, by=by, why=why)
         return
+    assert item.mandate_id is not None
     agent_id = Mandate.objects.filter(pk=item.mandate_id).values_list("agent_id", flat=True).first()
     if agent_id is None:
         return

@@ -108,7 +108,7 @@ def _page(
         }
 
     if declined is not None and refused is not None:
-        refused._errors = declined.errors
+        refused.take_errors(declined)
     forms = {row.pk: AnswerForm(asked=row) for row in waiting}
     if refused is not None:
         forms[refused.asked.pk] = refused

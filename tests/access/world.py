@@ -19,7 +19,7 @@ from accounts.services.calendars import CalendarDefinition
 from accounts.working_time import DAYS
 from agents.autonomy import Tier
 from agents.backtest_report import Options
-from agents.models import Activity, Agent, Evidence, SecondSignature, Stop
+from agents.models import Activity, Agent, Evidence, Mandate, SecondSignature, Stop
 from agents.services import action_types, credentials, mandates, register
 from agents.services.action_types import Definition
 from agents.services.mandates import Terms
@@ -139,6 +139,7 @@ def side(word: str, domain: str, boss: User) -> Side:
         terms=Terms(tier=Tier.IN_THE_LOOP, ceiling=Tier.ON_THE_LOOP),
         actor=boss,
     )
+    assert isinstance(mandate, Mandate)
     first, second = person(f"{word} Rita"), person(f"{word} Ravi")
     for one in (first, second):
         assign_role(Role.REVIEWER, to=one, scope=Scope.QUEUE, scope_id=str(queue.pk))

@@ -129,6 +129,7 @@ def test_an_agents_owner_answers_who_manages_it_and_nothing_else() -> None:
     assert answer(olga, request, "approve", hours=4).status_code == 302
     given = RoleAssignment.objects.get(person=pat)
     assert (given.scope, given.scope_id, given.source) == ("agent", str(agent.pk), "elevation")
+    assert given.ends_at is not None
     assert timedelta(hours=3, minutes=59) < given.ends_at - timezone.now() <= timedelta(hours=4)
 
 
@@ -155,7 +156,8 @@ def test_the_end_that_is_given_is_never_later_than_the_one_asked_for() -> None:
     assert not RoleAssignment.objects.filter(role="reviewer").exists()
     early = (day - timedelta(days=1)).isoformat()
     assert answer(ada, other, "approve", until=early).status_code == 302
-    assert RoleAssignment.objects.get(role="reviewer").ends_at < other.until
+    ends_at = RoleAssignment.objects.get(role="reviewer").ends_at
+    assert ends_at is not None and other.until is not None and ends_at < other.until
 
 
 @pytest.mark.parametrize(

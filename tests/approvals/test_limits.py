@@ -63,6 +63,7 @@ def another_type(the: Desk, **extra: Any) -> Desk:
     mandate = mandates.save(
         agent_id=the.agent.pk, action_type=kind.name, terms=mandates.Terms(ceiling=OUT), actor=admin()
     )
+    assert isinstance(mandate, Mandate)
     earned(mandate, OUT)
     return replace(the, action_type=kind, mandate=mandate)
 

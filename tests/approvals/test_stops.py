@@ -43,7 +43,9 @@ def pull(the: Desk, scope: str = "mandate", by: User | None = None, **extra: Any
 
 
 def lift(pulled: Stop, by: User | None = None) -> Stop:
-    return stop.lift(stop_id=pulled.pk, by=by or admin(), reason="mended")
+    lifted = stop.lift(stop_id=pulled.pk, by=by or admin(), reason="mended")
+    assert isinstance(lifted, Stop)
+    return lifted
 
 
 def use(the: Desk, proposal: Proposal) -> Proposal:

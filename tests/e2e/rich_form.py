@@ -5,6 +5,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page
 
+from agents.models import Mandate
 from agents.services import mandates
 from agents.services.mandates import Terms
 from approvals.models import Proposal
@@ -113,6 +114,7 @@ def rich_desk(schema: dict[str, Any] = SCHEMA) -> Desk:
         schema=schema, title_template="Pay {amount} to {iban}", material=["/amount", "/iban"], label="Pay"
     )
     mandate = mandates.save(agent_id=the.agent.pk, action_type=kind.name, terms=Terms(), actor=admin())
+    assert isinstance(mandate, Mandate)
     return replace(the, action_type=kind, mandate=mandate)
 
 

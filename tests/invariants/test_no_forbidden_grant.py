@@ -402,6 +402,7 @@ def test_nothing_forbidden_begins() -> None:
         terms=mandates.Terms(ceiling=Tier.OUT_OF_THE_LOOP, veto_seconds=0),
         actor=admin(),
     )
+    assert isinstance(mandate, Mandate)
     keys.active()
     Machine.desks = [first, replace(first, action_type=final, mandate=mandate)]
     Machine.allowed = Machine.refused = 0

@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 
 from agents.autonomy import Tier
-from agents.models import Stop
+from agents.models import Mandate, Stop
 from agents.services import budgets, mandates
 from agents.services.budgets import Budget
 from approvals.models import Grant, Proposal
@@ -33,6 +33,7 @@ def two_mandates(**terms: Any) -> tuple[Desk, str]:
     amounts: dict[str, Any] = {name: Decimal(value) for name, value in terms.items()}
     wanted = mandates.Terms(ceiling=OUT, **amounts)
     second = mandates.save(agent_id=the.agent.pk, action_type=kind.name, terms=wanted, actor=admin())
+    assert isinstance(second, Mandate)
     earned(second, OUT)
     return the, kind.name
 
