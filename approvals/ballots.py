@@ -27,7 +27,7 @@ class Ballot:
     `arguments` go with an edit, `reason` (a code of the queue's list) with reject and veto, `comment` with all.
     `opened_at` is when the page was made, which a queue's pacing asks for; `seen` that all of it was in view; `page`
     which one it was. `opened` is that moment where pacing reckons with another (decide_several). `answer` is what his
-    passkey signed."""
+    passkey signed, `host` the one that the request was for."""
 
     verdict: Verdict
     revision: int
@@ -40,6 +40,7 @@ class Ballot:
     page: str = "proposal"
     opened: datetime | None = None
     answer: signing.Answer | None = None
+    host: str = ""
 
 
 def check(proposal: Proposal, reviewer: User, ballot: Ballot, *, at: datetime) -> None:

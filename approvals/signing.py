@@ -33,8 +33,7 @@ REQUIRED, OFFERED = "required", "offered"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a page sends along with the ballot. `session` is the hash of the session in which it came, `host` the one
-    that the request was for."""
+    """What a page sends along with the ballot. `session` is the hash of the session in which it came."""
 
     nonce: bytes
     credential: bytes
@@ -42,7 +41,6 @@ class Answer:
     client_data: bytes
     signature: bytes
     session: str
-    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +101,15 @@ def session_of(session_key: str | None) -> str:
 
 
 def take(
-    proposal: Proposal, person: User, answer: Answer | None, *, digest: str, at: datetime
+    proposal: Proposal, person: User, answer: Answer | None, *, digest: str, at: datetime, host: str = ""
 ) -> Signature | None:
     """A step, under the proposal's lock: accept the signature of an approval, and use its challenge up.
 
-    None where none is needed. Raises `SignatureNeeded`, `SignatureRefused`, `SignatureStale`."""
+    `host` is the one that the request was for. None where no signature is needed. Raises `SignatureNeeded`,
+    `SignatureRefused`, `SignatureStale`."""
     keys = passkeys(person, to_use=answer is not None)
     if answer is None:
-        _check_may_go_unsigned(bool(keys))
+        _check_may_go_unsigned(bool(keys), host)
         return None
     _use_up(proposal, person, answer, digest, at)
     passkey = next((one for one in keys if one.credential == answer.credential), None)
@@ -122,7 +121,7 @@ def take(
         credential=passkey.credential,
         key=passkey.public.cose,
         nonce=answer.nonce,
-        origin=origin(answer.host),
+        origin=origin(host),
         authenticator_data=answer.authenticator_data,
         client_data=answer.client_data,
         signature=answer.signature,
@@ -139,8 +138,8 @@ def take(
     return _stored(proposal, person, made, passkey.label, digest, at)
 
 
-def _check_may_go_unsigned(has_passkey: bool) -> None:
-    way = _way(has_passkey)
+def _check_may_go_unsigned(has_passkey: bool, host: str) -> None:
+    way = _way(has_passkey, host)
     if way.name == "sign":
         raise SignatureNeeded(
             "Nothing was decided: an approval of this risk is signed with your passkey. Approve it again on its page; "
@@ -230,7 +229,7 @@ def way_of(person: User, proposal: Proposal, *, host: str) -> Way | None:
     return _way(bool(passkeys(person)), host) if is_asked(proposal, Verdict.APPROVE) else None
 
 
-def _way(has_passkey: bool, host: str = "") -> Way:
+def _way(has_passkey: bool, host: str) -> Way:
     impossible = why_impossible(host)
     if has_passkey and not impossible:
         return Way("sign")

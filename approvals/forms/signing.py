@@ -20,7 +20,7 @@ LONGEST = 12_000
 """Characters: each part has its own, lower bound."""
 
 
-def answer_of(data: QueryDict, *, session: str, host: str) -> Answer | None:
+def answer_of(data: QueryDict, *, session: str) -> Answer | None:
     """The signature that came with a decision, None where none did. Raises `Invalid` for what is none."""
     text = data.get("assertion", "")
     if not text:
@@ -35,4 +35,4 @@ def answer_of(data: QueryDict, *, session: str, host: str) -> Answer | None:
             "Nothing was decided: the passkey's signature could not be read. Approve again.",
             errors=[{"field": "assertion", "message": str(error)}],
         ) from error
-    return Answer(session=session, host=host, **parts)
+    return Answer(session=session, **parts)

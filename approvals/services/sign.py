@@ -28,7 +28,7 @@ class Asked:
     credentials: list[bytes]
 
 
-def ask(*, proposal_id: UUID, person: User, session: str, ballot: Ballot, host: str = "") -> Asked | None:
+def ask(*, proposal_id: UUID, person: User, session: str, ballot: Ballot) -> Asked | None:
     """A fresh challenge over the digest of what this ballot would approve; None where nothing has to be signed.
 
     Everything is checked as by the decision itself, so that nobody is asked to sign what will be refused; it decides
@@ -42,7 +42,7 @@ def ask(*, proposal_id: UUID, person: User, session: str, ballot: Ballot, host: 
         if proposal is None:
             raise NotFound("There is no such proposal.")
         permissions.check_can_decide(person, proposal)
-        if not signing.is_asked(proposal, ballot.verdict) or signing.why_impossible(host):
+        if not signing.is_asked(proposal, ballot.verdict) or signing.why_impossible(ballot.host):
             return None
         keys = signing.passkeys(person)
         if not keys:
@@ -64,7 +64,7 @@ def ask(*, proposal_id: UUID, person: User, session: str, ballot: Ballot, host: 
     return Asked(
         nonce=nonce,
         challenge=assertions.challenge(digest, nonce),
-        host=assertions.host_of(signing.origin(host)),
+        host=assertions.host_of(signing.origin(ballot.host)),
         credentials=[one.credential for one in keys],
     )
 

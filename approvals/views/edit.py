@@ -136,9 +136,8 @@ def _ballot(request: HttpRequest, form: EditForm, since: datetime | None) -> Bal
         version=number(request.POST.get("version", "")),
         comment=request.POST.get("comment", "")[:4000],
         arguments=form.arguments,
-        answer=answer_of(
-            request.POST, session=session_of(request.session.session_key), host=request.get_host()
-        ),
+        answer=answer_of(request.POST, session=session_of(request.session.session_key)),
+        host=request.get_host(),
     )
 
 

@@ -94,8 +94,8 @@ def proposal_decide(request: HttpRequest, proposal_id: UUID, verdict: str) -> Ht
     if not form.is_valid():
         context = page.context_of(request, person(request), found, bound=[form])
         return render(request, "approvals/proposal.html", {**context, "open": verdict}, status=422)
-    answer = answer_of(request.POST, session=session_of(request.session.session_key), host=request.get_host())
-    ballot = replace(form.ballot(person(request)), answer=answer)
+    answer = answer_of(request.POST, session=session_of(request.session.session_key))
+    ballot = replace(form.ballot(person(request)), answer=answer, host=request.get_host())
     decided = decide(proposal_id=proposal_id, reviewer=person(request), ballot=ballot)
     tell(request, decided)
     return onwards.after_vote(request, decided)

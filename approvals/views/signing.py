@@ -31,9 +31,7 @@ def proposal_challenge(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
     if ballot is None:
         return JsonResponse({"sign": False})
     session = signing.session_of(request.session.session_key)
-    asked = sign.ask(
-        proposal_id=proposal_id, person=me, session=session, ballot=ballot, host=request.get_host()
-    )
+    asked = sign.ask(proposal_id=proposal_id, person=me, session=session, ballot=ballot)
     if asked is None:
         return JsonResponse({"sign": False})
     return JsonResponse(
@@ -58,4 +56,5 @@ def _ballot(request: HttpRequest, found: Proposal) -> Ballot | None:
         verdict=Verdict.APPROVE,
         revision=edit.number(request.POST.get("revision", "")),
         version=edit.number(request.POST.get("version", "")),
+        host=request.get_host(),
     )

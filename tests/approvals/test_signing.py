@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -329,7 +330,7 @@ def test_a_passkey_removed_in_the_window_takes_its_approval_along(slow: tuple[De
     proposal = the.propose()
     ask(proposal, the.reviewer)
     approve(proposal, the.reviewer, passkey.answer())
-    the.reviewer.authenticator_set.all().delete()
+    Authenticator.objects.filter(user=the.reviewer).delete()
     assert settle.settle_due(now=timezone.now() + timedelta(minutes=1)) == 0
     assert not Vote.objects.exists()
     assert AuditEvent.objects.filter(kind="proposal.decision_dropped").exists()

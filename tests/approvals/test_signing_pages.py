@@ -128,11 +128,11 @@ def test_an_edit_is_asked_and_sent_from_its_form(the: Desk, passkey: Passkey) ->
     html = page(client, proposal, "edit/")
     form = re.search(r'<form method="post" id="edit".*</form>', html, re.DOTALL)
     assert form is not None and f"/proposals/{proposal.pk}/challenge/" in form[0]
-    data = sent_by(html, "edit")
+    data = {name: str(value) for name, value in sent_by(html, "edit").items()}
     [amount] = [name for name in data if data[name] == "42.5"]
-    unready = {**data.dict(), amount: "a lot"}
+    unready = {**data, amount: "a lot"}
     assert asked(client, proposal, unready) == {"sign": False}, "the form itself says what is wrong"
-    fields = {**data.dict(), amount: "12.0"}
+    fields = {**data, amount: "12.0"}
     assert asked(client, proposal, fields)["sign"]
     answer = posted(passkey.answer(session=session(client)))
     response = client.post(f"/proposals/{proposal.pk}/edit/", {**fields, "assertion": answer})
