@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from accounts import second_factor
 from accounts.exceptions import NotAllowed, NotFound
 from accounts.models import User, holders, mark_used
 from accounts.once import once
@@ -53,6 +54,8 @@ def check_can_decide(user: User, proposal: Proposal) -> bool:
     if proposal.planted and proposal.pk in kept_from(user):
         raise NotFound("There is no such proposal, or it is not for you to see.")
     assert proposal.queue is not None
+    if proposal.queue.needs_second_factor:
+        second_factor.check_shown(user)
     if why := separation.cooling(user, proposal.queue):
         raise MayNotDecide(why)
     conflict = separation.conflict(user, proposal.agent)
@@ -111,7 +114,7 @@ def why_not(user: User, proposal: Proposal) -> str | None:
     """The sentence that tells this person why he may not decide, or None."""
     try:
         check_can_decide(user, proposal)
-    except MayNotDecide as error:
+    except NotAllowed as error:
         return error.detail
     return None
 

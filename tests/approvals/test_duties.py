@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django.fixtures import SettingsWrapper
 
 from accounts.exceptions import NotAllowed
 from accounts.models import RoleAssignment, User, assign_role
 from accounts.roles import Role, Scope
 from approvals import permissions
 from approvals.disguise import Content
-from approvals.models import Claim, Probe, ProbeServing
+from approvals.models import Claim, Probe, ProbeServing, Verdict
 from approvals.services import probe_serve, set_up
 from approvals.services.claim import claim
 from approvals.services.probe_library import Draft, add
@@ -172,3 +173,22 @@ def test_using_a_role_is_noted_at_most_once_an_hour() -> None:
     RoleAssignment.objects.update(last_used_at=timezone.now() - timedelta(hours=2))
     the.approved()
     assert RoleAssignment.objects.get(person=the.reviewer).last_used_at > timezone.now() - timedelta(hours=1)
+
+
+@pytest.mark.parametrize(("setting", "answer"), [("required", 403), ("offered", 302)])
+def test_a_queue_of_high_risk_is_decided_with_a_second_factor(
+    setting: str, answer: int, settings: SettingsWrapper
+) -> None:
+    settings.SECOND_FACTOR = setting
+    the = desk(at={"needs_second_factor": True})
+    proposal = the.propose()
+    if setting == "required":
+        assert "factor" in (permissions.why_not(the.reviewer, proposal) or "")
+        with pytest.raises(NotAllowed, match="factor"):
+            the.decide(proposal, Verdict.APPROVE)
+    client = signed_in(the.reviewer)
+    body = {"revision": 1, "version": proposal.version, "seen": "on"}
+    sent = client.post(f"/proposals/{proposal.pk}/approve/", body)
+    assert sent.status_code in (answer, 302)
+    proposal.refresh_from_db()
+    assert (proposal.state == "approved") == (setting == "offered")
