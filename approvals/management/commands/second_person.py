@@ -1,4 +1,4 @@
-"""`manage.py second_person`: say that a kind of change needs one person only, where no second admin is left to agree."""
+"""`manage.py second_person`: let one person be enough again, where no second admin is left who could agree."""
 
 from argparse import ArgumentParser
 from typing import Any
