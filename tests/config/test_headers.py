@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import httpx
@@ -11,6 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from config import asgi, headers
+from config.preflight import ROOT
 from tests.audit.test_coverage import address, routes
 from tests.factories import admin, desk
 
@@ -140,3 +144,38 @@ def test_htmx_is_of_the_2_0_line_and_comes_from_here() -> None:
     script = get([path])[path]
     assert script.status_code == 200
     assert re.search(r"version:\s*\"2\.0\.\d+\"", script.text)
+
+
+def _settings_under_https(*words: str) -> str:
+    """What an installation behind https answers to a line of Python; in a process of its own."""
+    answer = subprocess.run(
+        [sys.executable, "-c", "import django; django.setup(); " + "; ".join(words)],
+        cwd=ROOT,
+        env=os.environ
+        | {"COUNTERSIGN_URL": "https://c.example.org", "DJANGO_SETTINGS_MODULE": "config.settings"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    return answer.stdout.strip().splitlines()[-1]
+
+
+def test_cookies_under_https_belong_to_this_host_alone() -> None:
+    said = _settings_under_https(
+        "from django.conf import settings as s",
+        "print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, "
+        "s.SESSION_COOKIE_HTTPONLY, s.SESSION_COOKIE_SAMESITE, s.SESSION_COOKIE_PATH, s.SESSION_COOKIE_DOMAIN)",
+    )
+    assert said == "__Host-sessionid __Host-csrftoken True True True Lax / None"
+
+
+def test_pages_are_led_to_https_and_agents_are_not() -> None:
+    said = _settings_under_https(
+        "import httpx",
+        "from config.wsgi import application",
+        "c = httpx.Client(transport=httpx.WSGITransport(app=application), base_url='http://c.example.org')",
+        "p, a = c.get('/account/login/'), c.get('/api/v1/me')",
+        "print(p.status_code, p.headers['location'], a.status_code)",
+    )
+    assert said == "301 https://c.example.org/account/login/ 401"
