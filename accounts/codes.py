@@ -39,7 +39,7 @@ def counter_of(secret: str, code: str) -> int | None:
     for counter in totp.yield_hotp_counters_from_time():
         expected = totp.format_hotp_value(totp.hotp_value(secret, counter))
         if hmac.compare_digest(expected.encode(), code.encode()):
-            return counter
+            return int(counter)
     return None
 
 

@@ -99,9 +99,10 @@ def _check_counter(found: Authenticator, counter: int) -> None:
 
 def _is_known(credential_id: bytes) -> bool:
     """Whether somebody has set up this very credential, which no honest device makes twice."""
-    return Authenticator.objects.filter(
+    known = Authenticator.objects.filter(
         type=Authenticator.Type.WEBAUTHN, data__credential__rawId=websafe_encode(credential_id)
-    ).exists()
+    )
+    return bool(known.exists())
 
 
 def _keep(request: HttpRequest, purpose: str) -> None:

@@ -15,13 +15,17 @@ from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.http import HttpRequest
 
+from accounts import passkey_keys
 from accounts.exceptions import NotAllowed
 from accounts.models import User, content_type_of
 from accounts.once import once
 from accounts.roles import Duty, Scope
+from audit import recording
+from audit.events import Kind, Target
 
 Type = Authenticator.Type
 FACTORS = (Type.TOTP, Type.WEBAUTHN)
+NAMES = {Type.TOTP: "authenticator app", Type.WEBAUTHN: "passkey", Type.RECOVERY_CODES: "recovery codes"}
 STEP_UP_SECONDS = 300
 """So long after somebody has shown who he is he may change how he signs in."""
 REQUIRED, OFFERED = "required", "offered"
@@ -41,7 +45,7 @@ def has_one(user: User) -> bool:
 
 
 def _has(user: User) -> bool:
-    return Authenticator.objects.filter(user_id=user.pk, type__in=FACTORS).exists()
+    return bool(Authenticator.objects.filter(user_id=user.pk, type__in=FACTORS).exists())
 
 
 def is_called_for(user: User) -> bool:
@@ -115,6 +119,31 @@ def check_shown(user: User) -> None:
     if shown or (shown is None and has_one(user)):
         return
     raise needed(user)
+
+
+def taken_away(user: User, *, by: User) -> int:
+    """A step: all second factors of the person go, recovery codes with them, an event for each factor. Returns how many
+    rows there were."""
+    rows = list(Authenticator.objects.filter(user=user).order_by("pk"))
+    for row in rows:
+        if row.type in FACTORS:
+            recording.record(
+                actor=by.actor(),
+                kind=Kind.FACTOR_REMOVED,
+                target=Target("person", str(user.pk)),
+                detail=facts(row),
+            )
+    Authenticator.objects.filter(user=user).delete()
+    return len(rows)
+
+
+def facts(row: Authenticator) -> dict[str, Any]:
+    """What an event says of a factor: what it is and what its person calls it."""
+    found: dict[str, Any] = {"factor": NAMES[Type(row.type)]}
+    if row.type == Type.WEBAUTHN:
+        found["name"] = str(row.data.get("name", ""))
+        found |= passkey_keys.facts_of(row)
+    return found
 
 
 def needed(user: User) -> SecondFactorNeeded:

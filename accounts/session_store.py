@@ -36,7 +36,7 @@ class SessionStore(db.SessionStore):
 
     def _get_session_from_db(self) -> Any:
         known = UserSession.objects.filter(session_key=OuterRef("session_key"))
-        found = (
+        found: Any = (
             self.model.objects.filter(session_key=self.session_key)
             .annotate(
                 began=Subquery(known.values("created_at")[:1]),

@@ -5,6 +5,7 @@ The table of django-allauth says which sessions a person has; accounts/session_s
 import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.contrib.auth import HASH_SESSION_KEY
@@ -19,7 +20,7 @@ from accounts.exceptions import NotFound
 from accounts.models import User
 from accounts.session_store import IDLE, LONG, idle_for, longest
 from audit import recording
-from audit.events import Kind, Target, system
+from audit.events import Actor, Kind, Target, system
 
 TOUCH_EVERY = timedelta(minutes=1)
 """So long what a person does leaves no trace in his session: a page costs no write."""
@@ -66,7 +67,7 @@ def begin(request: HttpRequest, user: User) -> None:
 
 def touch(request: HttpRequest, user: User) -> None:
     """The person has done something. Writes at most once a minute."""
-    store, now = request.session, timezone.now()
+    store, now = _store(request), timezone.now()
     if not store.session_key or (store.seen is not None and now - store.seen < TOUCH_EVERY):
         return
     changed = UserSession.objects.filter(session_key=store.session_key).update(
@@ -75,6 +76,11 @@ def touch(request: HttpRequest, user: User) -> None:
     if not changed and store.seen is None:
         begin(request, user)
     store.seen = now
+
+
+def _store(request: HttpRequest) -> Any:
+    """The session with what accounts/session_store.py knows of it."""
+    return request.session
 
 
 def rotate(request: HttpRequest, *, password_of: User | None = None) -> None:
@@ -91,7 +97,7 @@ def rotate(request: HttpRequest, *, password_of: User | None = None) -> None:
 
 def left(request: HttpRequest) -> Left | None:
     """How long this session still lives if nothing is done; None where nobody is signed in."""
-    store, now = request.session, timezone.now()
+    store, now = _store(request), timezone.now()
     if store.seen is None or store.began is None:
         return None
     idle = (store.seen + idle_for() - now).total_seconds()
@@ -123,7 +129,7 @@ def end_one(user: User, *, session_id: int, by: User) -> None:
         _end(user, [row.session_key], why="ended from the list", by=by)
 
 
-def end_all(user: User, *, why: str, except_key: str = "", by: User | None = None) -> int:
+def end_all(user: User, *, why: str, except_key: str = "", by: User | Actor | None = None) -> int:
     """End the person's sessions, but for the one with this key. Within the caller's transaction, if there is one.
 
     Returns how many there were; writes an event where there was one. `by` is who did it, nobody for a rule."""
@@ -133,13 +139,15 @@ def end_all(user: User, *, why: str, except_key: str = "", by: User | None = Non
         return _end(user, list(keys.values_list("session_key", flat=True)), why=why, by=by, live=live)
 
 
-def _end(user: User, keys: list[str], *, why: str, by: User | None, live: set[str] | None = None) -> int:
+def _end(
+    user: User, keys: list[str], *, why: str, by: User | Actor | None, live: set[str] | None = None
+) -> int:
     Session.objects.filter(session_key__in=keys).delete()
     UserSession.objects.filter(session_key__in=keys).delete()
     ended = sorted(keys if live is None else live.intersection(keys))
     if ended:
         recording.record(
-            actor=by.actor() if by else system("sessions"),
+            actor=by.actor() if isinstance(by, User) else by or system("sessions"),
             kind=Kind.SESSIONS_ENDED,
             target=Target("person", str(user.pk)),
             detail={
@@ -159,12 +167,13 @@ def forget(key: str | None) -> None:
 
 def _live(user: User) -> QuerySet[UserSession]:
     now = timezone.now()
-    return UserSession.objects.filter(
+    found: QuerySet[UserSession] = UserSession.objects.filter(
         Exists(Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=now)),
         user=user,
         last_seen_at__gt=now - idle_for(),
         created_at__gt=now - longest(),
     )
+    return found
 
 
 def _address(request: HttpRequest) -> str:

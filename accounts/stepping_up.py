@@ -3,7 +3,7 @@
 Who has a second factor shows that; a password alone would let whoever watched it typed remove the factor."""
 
 from collections.abc import Callable
-from functools import wraps
+from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec
 
 from allauth.account.internal.flows.login import record_authentication
@@ -41,8 +41,7 @@ def step_up_first(view: View[P]) -> View[P]:
 
     @never_cache
     @login_required
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if second_factor.is_fresh(request):
             return view(request, *args, **kwargs)
         if request.headers.get("Accept", "").startswith("application/json"):
@@ -50,6 +49,7 @@ def step_up_first(view: View[P]) -> View[P]:
         back = request.path if request.method == "GET" else reverse("mfa_index")
         return redirect(f"{reverse('account_reauthenticate')}?{urlencode({REDIRECT_FIELD_NAME: back})}")
 
+    update_wrapper(guarded, view)
     return guarded
 
 
@@ -83,4 +83,5 @@ def check_may_try(request: HttpRequest, person: User) -> Callable[[], None]:
     usage = ratelimit.consume(request, app="allauth.account", action=FAILURES, key=key)
     if not usage:
         raise too_often()
-    return usage.rollback
+    taken_off: Callable[[], None] = usage.rollback
+    return taken_off

@@ -265,7 +265,7 @@ def shown_of(person: Any) -> dict[str, Any]:
     return {
         "person": person,
         "factors": [
-            {"name": passkeys.name_of(row) or factors.NAMES[Type(row.type)], "row": row}
+            {"name": passkeys.name_of(row) or second_factor.NAMES[Type(row.type)], "row": row}
             for row in rows
             if row.type in second_factor.FACTORS
         ],

@@ -61,7 +61,9 @@ def passkey_sign_in(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@login_stage_required(stage=AuthenticateStage.key, redirect_urlname="account_login")
+@login_stage_required(  # type: ignore[untyped-decorator]
+    stage=AuthenticateStage.key, redirect_urlname="account_login"
+)
 def second_step(request: HttpRequest) -> HttpResponse:
     """The second step of a sign-in, after the password was right: a code or a passkey."""
     stage = request._login_stage  # type: ignore[attr-defined]
@@ -79,7 +81,9 @@ def second_step(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @never_cache
-@login_stage_required(stage=AuthenticateStage.key, redirect_urlname="account_login")
+@login_stage_required(  # type: ignore[untyped-decorator]
+    stage=AuthenticateStage.key, redirect_urlname="account_login"
+)
 def second_step_options(request: HttpRequest) -> HttpResponse:
     user = request._login_stage.login.user  # type: ignore[attr-defined]
     return JsonResponse(passkeys.ask(request, purpose=passkeys.SECOND, user=user))
@@ -138,7 +142,7 @@ def _is_shown(request: HttpRequest, user: User, form: CodeForm, password_form: P
             factors.use_passkey(person=user, row=row, signing_in=False)
     if row is None:
         return False
-    way = factors.NAMES[Type(row.type)]
+    way = second_factor.NAMES[Type(row.type)]
     stepping_up.done(request, user, method="mfa", way=way, id=row.pk, type=row.type)
     return True
 

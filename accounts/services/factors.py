@@ -9,7 +9,7 @@ from allauth.mfa.webauthn.internal.auth import WebAuthn
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts import codes, passkey_keys, second_factor, sessions
+from accounts import codes, second_factor, sessions
 from accounts.exceptions import Conflict, Invalid, NotAllowed, NotFound
 from accounts.models import User
 from accounts.permissions import check_is_admin
@@ -18,7 +18,6 @@ from audit import recording
 from audit.events import Actor, Kind, Target
 
 MOST_PASSKEYS = 20
-NAMES = {Type.TOTP: "authenticator app", Type.WEBAUTHN: "passkey", Type.RECOVERY_CODES: "recovery codes"}
 NOBODY_YET = Actor("system", "anonymous", "anonymous")
 """Who fails at the second factor of a sign-in has not shown that he is anybody."""
 
@@ -145,13 +144,8 @@ def take_all(*, person_id: int, actor: User) -> User:
         person = User.objects.select_for_update(of=("self",), no_key=True).filter(pk=person_id).first()
         if person is None:
             raise NotFound("There is no such person.")
-        rows = list(Authenticator.objects.filter(user=person))
-        if not rows:
+        if not second_factor.taken_away(person, by=actor):
             raise Conflict(f"{person} has no second factor.")
-        for row in rows:
-            if row.type != Type.RECOVERY_CODES:
-                _record(Kind.FACTOR_REMOVED, person, row, by=actor)
-        Authenticator.objects.filter(user=person).delete()
         sessions.end_all(person, why="an admin took the second factors away", by=actor)
     return person
 
@@ -200,7 +194,10 @@ def _used(person: User, row: Authenticator, *, signing_in: bool, alone: bool = F
     row.last_used_at = timezone.now()
     row.save(update_fields=["last_used_at"])
     kind = Kind.CODE_USED if row.type == Type.RECOVERY_CODES else Kind.FACTOR_USED
-    detail: dict[str, Any] = {**_facts(row), "to": "sign in" if signing_in else "prove who is signed in"}
+    detail: dict[str, Any] = {
+        **second_factor.facts(row),
+        "to": "sign in" if signing_in else "prove who is signed in",
+    }
     if row.type == Type.RECOVERY_CODES:
         detail["left"] = len(codes.unused(row))
     if alone:
@@ -218,16 +215,8 @@ def _failed(person: User | None, way: str, signing_in: bool) -> None:
     )
 
 
-def _record(kind: Kind, person: User, row: Authenticator, *, by: User | None = None) -> None:
-    recording.record(actor=(by or person).actor(), kind=kind, target=_target(person), detail=_facts(row))
-
-
-def _facts(row: Authenticator) -> dict[str, Any]:
-    facts: dict[str, Any] = {"factor": NAMES[Type(row.type)]}
-    if row.type == Type.WEBAUTHN:
-        facts["name"] = str(row.data.get("name", ""))
-        facts |= passkey_keys.facts_of(row)
-    return facts
+def _record(kind: Kind, person: User, row: Authenticator) -> None:
+    recording.record(actor=person.actor(), kind=kind, target=_target(person), detail=second_factor.facts(row))
 
 
 def _target(person: User) -> Target:

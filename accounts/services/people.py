@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 
-from accounts import assigning, permissions
+from accounts import assigning, permissions, second_factor, sessions
 from accounts.exceptions import Conflict, NotAllowed, NotFound
 from accounts.models import DirectoryPerson, RoleAssignment, User, live_at
 from accounts.roles import Role, Scope
@@ -58,6 +58,7 @@ def issue_link(*, person_id: int, actor: User) -> tuple[User, str]:
         if person.pk == actor.pk:
             raise NotAllowed("Change your own password on your preferences page.")
         _forget_password(person)
+        sessions.end_all(person, why="a new link was issued", by=actor)
         recording.record(actor=actor.actor(), kind=Kind.PERSON_LINKED, target=_target(person))
     return person, _link(person)
 
@@ -125,6 +126,7 @@ def shut_out(person: User, *, actor: User | Actor) -> None:
     person.is_active = False
     person.set_unusable_password()
     person.save(update_fields=["is_active", "password"])
+    sessions.end_all(person, why="deactivated", by=actor)
     by_hand = isinstance(actor, User)
     DirectoryPerson.objects.filter(person=person).update(shut_out_at=None if by_hand else timezone.now())
     recording.record(
@@ -145,6 +147,7 @@ def reactivate(*, person_id: int, actor: User) -> tuple[User, str]:
         person.is_active = True
         person.save(update_fields=["is_active"])
         _forget_password(person)
+        second_factor.taken_away(person, by=actor)  # passkeys of before open nothing: the link alone lets him in
         recording.record(
             actor=actor.actor(),
             kind=Kind.PERSON_REACTIVATED,

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts import second_factor
 from accounts.adapter import FactorAdapter
+from accounts.exceptions import NotAllowed
 from accounts.models import User
 from accounts.services import factors
 from audit.models import AuditEvent
@@ -30,7 +31,7 @@ def _nobody_has_tried_yet() -> None:
 
 
 def code_of(secret: str, *, steps: int = 0) -> str:
-    return totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30 + steps))
+    return str(totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30 + steps)))
 
 
 def with_app(user: User) -> tuple[str, list[str]]:
@@ -155,7 +156,7 @@ def test_a_code_works_once() -> None:
     again = password_given(user)[0].post("/account/second/", {"code": code})
 
     assert again.status_code == 422
-    assert "_auth_user_id" not in again.client.session  # type: ignore[attr-defined]
+    assert "_auth_user_id" not in again.client.session
     assert kinds(user)[-1] == "factor.failed"
 
 
@@ -308,12 +309,13 @@ def required(settings: Any) -> None:
 )
 def test_whose_roles_call_for_a_second_factor(required: None, who: str, is_called_for: bool) -> None:
     risky, usual = factories.queue(needs_second_factor=True), factories.queue()
-    user = {
-        "admin": factories.admin,
-        "reviewer of high risk": lambda: factories.reviewer(risky),
-        "reviewer": lambda: factories.reviewer(usual),
-        "auditor": factories.auditor,
-    }[who]()
+    people = {
+        "admin": factories.admin(),
+        "reviewer of high risk": factories.reviewer(risky),
+        "reviewer": factories.reviewer(usual),
+        "auditor": factories.auditor(),
+    }
+    user = people[who]
     assert second_factor.is_required_of(user) is is_called_for
 
 
@@ -357,7 +359,7 @@ def test_whose_roles_call_for_one_keeps_the_last(required: None) -> None:
     admin = factories.admin()
     with_app(admin)
     row = Authenticator.objects.get(type="totp")
-    with pytest.raises(factors.NotAllowed, match="your only one"):
+    with pytest.raises(NotAllowed, match="your only one"):
         factors.remove(person=admin, factor_id=row.pk, session_key="")
 
 
