@@ -2,7 +2,7 @@
 
     make bench ARGS=flood          (BENCH_SECONDS=10 BENCH_ROUNDS=3 by default)
 
-Two web processes, the limits that every installation starts with. The other agent proposes ten times a second at fixed
+Two web processes, the limits that every installation starts with. The other agent proposes 16 times a second at fixed
 moments, whether or not the answer before has come; it is timed from those moments, so that waiting in a queue counts.
 The flooding agent sends 1,000 proposals within 10 s over 16 connections, as fast as they are answered (and sends the
 next thousand no sooner). Rounds alternate, quiet and flooded; goal: median of the ratios at most 1.5."""
@@ -24,7 +24,7 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 GOAL = 1.5
 FLOOD = 1000
 FLOOD_CONNECTIONS = 16
-EVERY = 0.1
+EVERY = 0.06
 """Seconds between two proposals of the agent that is measured."""
 BODY = (
     b'{"action_type":"%s","arguments":{"order_id":"A-1001","amount":42.5,"reason":"damaged"},"summary":"%s"}'

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import re
 import sys
+import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,8 @@ WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 THREADS = 4
 EACH = THREADS - 1
 """So many of the threads at most work for one agent or person, so that nobody's flood takes the last one."""
+ABOUT = 2.0
+"""Seconds for which somebody who has asked is taken to be about."""
 MOST_WAITING = 200
 """Requests of one party that wait for a thread; their bodies are in memory meanwhile. The next is told to come back."""
 MOST_KNOWN = 10_000
@@ -155,10 +158,14 @@ class Bridge:
 
 
 class Turns:
-    """Whose turn it is: a party at a time, round and round, and of each at most `each` at once."""
+    """Whose turn it is: a party at a time, round and round, and of each at most `each` at once.
 
-    def __init__(self, places: int, each: int) -> None:
-        self._free, self._each = places, each
+    Threads of one process share one interpreter, so a free thread alone does not help who comes beside a flood: while
+    others are about, an agent works on one request at a time. People, who send a page's parts at once, are not many."""
+
+    def __init__(self, places: int, each: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._free, self._each, self._clock = places, each, clock
+        self._seen: dict[str, float] = {}
         self._working: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
@@ -167,7 +174,8 @@ class Turns:
 
     async def take(self, party: str) -> None:
         """Returns when the party has a place, which has to be given back."""
-        if self._free and self._working[party] < self._each:
+        self._note(party)
+        if self._free and self._working[party] < self._most(party):
             self._begin(party)
             return
         place = asyncio.get_running_loop().create_future()
@@ -187,6 +195,20 @@ class Turns:
         while self._free and (following := self._following()):
             following.set_result(None)
 
+    def _note(self, party: str) -> None:
+        now = self._clock()
+        self._seen[party] = now
+        if len(self._seen) > 1:
+            self._seen = {known: at for known, at in self._seen.items() if now - at < ABOUT}
+
+    def _most(self, party: str) -> int:
+        """So many at once now; counted again whenever somebody comes or is done."""
+        if not party.startswith("agent:"):
+            return self._each
+        now = self._clock()
+        others = any(known != party and now - at < ABOUT for known, at in self._seen.items())
+        return 1 if others else self._each
+
     def _begin(self, party: str) -> None:
         self._free -= 1
         self._working[party] += 1
@@ -197,7 +219,7 @@ class Turns:
             queue = self._waiting[party]
             while queue and queue[0].done():  # its client has gone
                 queue.popleft()
-            if queue and self._working[party] < self._each:
+            if queue and self._working[party] < self._most(party):
                 place = queue.popleft()
                 self._begin(party)
                 self._waiting.move_to_end(party)

@@ -166,7 +166,9 @@ class AgentLimits:
                 limits.spend_of_agent(_kind_of(request), bearer)
             except TooManyRequests as error:
                 request.refused_by = error  # type: ignore[attr-defined]
-                return answer_of(request, error)
+                response = answer_of(request, error)
+                response._has_been_logged = True  # type: ignore[attr-defined]  # a flood is told in events, boundedly
+                return response
         return self.get_response(request)
 
 

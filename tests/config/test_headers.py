@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -54,7 +54,7 @@ def get(paths: list[str], **extra: Any) -> dict[str, httpx.Response]:
     """GET them all through the ASGI application, as uvicorn would."""
 
     async def ask() -> dict[str, httpx.Response]:
-        transport = httpx.ASGITransport(app=asgi.application)
+        transport = httpx.ASGITransport(app=cast(Any, asgi.application))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", **extra) as client:
             return {path: await client.get(path) for path in paths}
 

@@ -35,6 +35,35 @@ def test_nobody_gets_the_last_thread_and_everybody_gets_a_turn() -> None:
     asyncio.run(play())
 
 
+def test_an_agent_works_on_one_at_a_time_while_others_are_about() -> None:
+    now = [0.0]
+
+    async def play() -> None:
+        turns, begun = Turns(4, 3, lambda: now[0]), []
+
+        async def one(party: str) -> None:
+            await turns.take(party)
+            begun.append(party)
+
+        await one("agent:1")
+        await one("agent:2")
+        flood = [asyncio.create_task(one("agent:1")) for _ in range(3)]
+        people = [asyncio.create_task(one("person:1")) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert begun == ["agent:1", "agent:2", "person:1", "person:1"]
+        for party in ("agent:2", "person:1", "person:1"):
+            turns.give_back(party)
+        await asyncio.sleep(0)
+        assert begun.count("agent:1") == 1, "the others are still about"
+        now[0] = 60.0
+        turns.give_back("agent:1")
+        await asyncio.sleep(0)
+        assert begun.count("agent:1") == 4, "alone again, it has the threads it may have"
+        await asyncio.gather(*flood, *people)
+
+    asyncio.run(play())
+
+
 def test_who_leaves_the_line_takes_no_place_along() -> None:
     async def play() -> None:
         turns = Turns(1, 1)
