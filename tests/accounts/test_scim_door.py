@@ -1,6 +1,7 @@
 """The door of /scim/v2: its token, hostile bodies, and what it says of itself."""
 
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -32,12 +33,11 @@ ADDRESSES = [
 ]
 
 
-@pytest.mark.parametrize("path", ADDRESSES)
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-def test_nothing_is_told_without_a_token(path: str, method: str) -> None:
-    answer = Directory().send(method, path)
-    refused(answer, 401)
-    assert answer["WWW-Authenticate"] == 'Bearer realm="scim"'
+def test_nothing_is_told_without_a_token() -> None:
+    for path, method in product(ADDRESSES, ["GET", "POST", "PUT", "PATCH", "DELETE"]):
+        answer = Directory().send(method, path)
+        refused(answer, 401)
+        assert answer["WWW-Authenticate"] == 'Bearer realm="scim"'
 
 
 def test_garbage_is_refused_without_a_look_at_the_database(django_assert_num_queries: Any) -> None:
@@ -143,12 +143,12 @@ BODIES: list[tuple[Any, int, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "status", "keyword"), BODIES, ids=range(len(BODIES)))
-def test_hostile_body_is_refused_in_the_form_of_the_rfc(body: Any, status: int, keyword: str | None) -> None:
+def test_hostile_body_is_refused_in_the_form_of_the_rfc() -> None:
     it = directory()
     before = AuditEvent.objects.filter(kind__startswith="person.").count()
 
-    refused(it.send("POST", "Users", body), status, keyword)
+    for body, status, keyword in BODIES:
+        refused(it.send("POST", "Users", body), status, keyword)
 
     assert User.objects.count() == 1
     assert AuditEvent.objects.filter(kind__startswith="person.").count() == before
