@@ -59,15 +59,15 @@ class Passkey:
     def host(self) -> str:
         return self.origin.split("//")[1].split(":")[0]
 
-    def register(self, user: User, name: str = "Key ring", *, is_told: bool = True) -> Authenticator:
-        """As the page that registers one leaves it, with its event."""
+    def credential(self) -> dict[str, Any]:
+        """What a browser tells of a passkey that it has made."""
         public = getattr(cose, self.algorithm).from_cryptography_key(self.private.public_key())
         attested = AttestedCredentialData.create(Aaguid.NONE, self.id, public)
         flags = AuthenticatorData.FLAG(PRESENT | VERIFIED | CREDENTIAL)
         rp = hashlib.sha256(self.host.encode()).digest()
         data = AuthenticatorData.create(rp, flags, self.counter, attested)
         client = {"type": "webauthn.create", "challenge": text_of(b"registered"), "origin": self.origin}
-        credential = {
+        return {
             "id": text_of(self.id),
             "rawId": text_of(self.id),
             "type": "public-key",
@@ -77,9 +77,11 @@ class Passkey:
                 "attestationObject": text_of(AttestationObject.create("none", data, {})),
             },
         }
-        row = Authenticator.objects.create(
-            user=user, type=Authenticator.Type.WEBAUTHN, data={"name": name, "credential": credential}
-        )
+
+    def register(self, user: User, name: str = "Key ring", *, is_told: bool = True) -> Authenticator:
+        """A row as the page that registers one leaves it, and its event."""
+        data = {"name": name, "credential": self.credential()}
+        row = Authenticator.objects.create(user=user, type=Authenticator.Type.WEBAUTHN, data=data)
         if is_told:
             with transaction.atomic():
                 recording.record(

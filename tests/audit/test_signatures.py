@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.db import transaction
 
 from accounts.models import User
+from accounts.services import factors
+from approvals.models import Verdict
 from audit import exporting, recording
 from audit.events import Kind, Target, system
 from audit.models import AuditLeaf
@@ -19,6 +21,7 @@ from audit.tlog import assertions, cose
 from audit.tlog.assertions import Assertion, BadAssertion, challenge, text_of
 from audit.tlog.report import Report, Trust
 from tests import factories
+from tests.approvals.test_signing import ask, high
 from tests.audit import sealed, tampering
 from tests.audit.test_foreign import documented, shell
 from tests.passkeys import ORIGIN, PRESENT, VERIFIED, Passkey
@@ -306,3 +309,17 @@ def test_openssl_checks_a_signed_approval_as_documented(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace(text_of(passkey.key), text_of(Passkey().key)))
     done = shell(commands, export, number=str(number))
     assert "Signature Verification Failure" in done.stdout + done.stderr
+
+
+@pytest.mark.django_db(transaction=True)
+def test_from_the_registration_to_the_verifier(tmp_path: Path, settings: Any) -> None:
+    """Every part by its own use case: the one who registers passkeys and the one who verifies agree on their names."""
+    settings.PUBLIC_URL = ORIGIN
+    the, passkey = high(factories.desk()), Passkey()
+    factors.add_passkey(person=the.reviewer, name="Key ring", credential=passkey.credential())
+    proposal = the.propose()
+    ask(proposal, the.reviewer)
+    the.decide(proposal, Verdict.APPROVE, answer=passkey.answer())
+    report, text, _ = verified(tmp_path)
+    assert report.holds and report.signatures == 1, text
+    assert not report.remarks and "passkeys of" not in text
