@@ -195,13 +195,20 @@ def refusal(token_hash: bytes) -> BadCredential:
     return BadCredential(REFUSED, noted="The credential is unknown, expired or revoked.")
 
 
+def may_come_from_here(bearer: Bearer, address: str | None = None) -> bool:
+    """Whether a credential may be used from where the present request comes from, or from `address`."""
+    return networks.cover(bearer.networks, _where(address))
+
+
+def _where(address: str | None) -> str:
+    """The address of the request's connection; behind a proxy the proxy's, unless COUNTERSIGN_PROXIES names it."""
+    return recording.present().address if address is None else address
+
+
 def check_network(bearer: Bearer, address: str | None = None) -> None:
-    """Refuse a credential that is used from elsewhere. `address` is that of the request's connection where a request
-    is being answered; behind a proxy that of the proxy, unless COUNTERSIGN_PROXIES names it."""
-    if not bearer.networks:
-        return
-    where = recording.present().address if address is None else address
-    if not networks.cover(bearer.networks, where):
+    """Refuse a credential that is used from elsewhere."""
+    if not may_come_from_here(bearer, address):
+        where = _where(address)
         raise BadCredential(
             REFUSED, noted=f"The credential may not be used from {where or 'an unknown address'}."
         )
@@ -217,6 +224,6 @@ def note_use(credential_id: int, address: str | None = None) -> None:
         return
     _noted[credential_id] = ticks
     now = timezone.now()
-    where = recording.present().address if address is None else address
+    where = _where(address)
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - timedelta(seconds=NOTED_EVERY))
     Credential.objects.filter(stale, pk=credential_id).update(last_used_at=now, last_used_from=where[:64])

@@ -12,6 +12,7 @@ import structlog
 from celery.schedules import crontab
 
 from accounts import oidc_providers
+from agents import networks
 from config import addresses, embedded, mail, rates, secret
 from config.problem import Problem
 
@@ -278,6 +279,8 @@ EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL.starttls, MAIL.tls
 EMAIL_TIMEOUT = 10
 EMAIL_FILE_PATH = VAR / "mail"
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = MAIL.sender
+PROXIES = networks.read(os.environ.get("COUNTERSIGN_PROXIES", ""))
+"""Whose X-Forwarded-For is believed: nobody's, unless named. Credentials are kept to networks by the address."""
 ISSUER_HOSTS = frozenset(
     host.strip().lower() for host in os.environ.get("COUNTERSIGN_ISSUER_HOSTS", "").split(",") if host.strip()
 )

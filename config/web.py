@@ -5,8 +5,10 @@ waits some 40 ms for the client's delayed acknowledgement. Here the socket keeps
 
 import socket
 import sys
+from typing import Any
 
 import uvicorn
+from django.conf import settings
 
 from config import asgi, streaming, waiting
 
@@ -23,6 +25,13 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def forwarding() -> dict[str, Any]:
+    """Whose X-Forwarded-For says where a request comes from. uvicorn would believe this machine's without being told,
+    and with it everybody whose header a proxy here passes on."""
+    named = list(settings.PROXIES)
+    return {"proxy_headers": bool(named), "forwarded_allow_ips": named}
+
+
 def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
     config = uvicorn.Config(
@@ -32,6 +41,7 @@ def main() -> None:
         ws="none",
         timeout_graceful_shutdown=GRACE,
         log_level="info",
+        **forwarding(),
     )
     Server(config).run(sockets=[listener])
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from config.asgi import application
-from config.web import Server
+from config.web import Server, forwarding
 
 
 @contextmanager
@@ -18,7 +18,10 @@ def serving() -> Iterator[str]:
     """Yield the address of a running server; it stops, and lets its connections go, at the end."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    server = Server(uvicorn.Config(application, log_level="warning", ws="none", timeout_graceful_shutdown=5))
+    config = uvicorn.Config(
+        application, log_level="warning", ws="none", timeout_graceful_shutdown=5, **forwarding()
+    )
+    server = Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 60

@@ -92,7 +92,9 @@ def submit(*, token_hash: bytes, key: str, request_digest: bytes, request: Propo
         if bearer is None or bearer.expires_at <= timezone.now():
             cache = _refreshed_or_refuse(cache, token_hash)
             continue
-        authority.check_network(bearer)
+        if not authority.may_come_from_here(bearer):
+            cache = _refreshed_or_refuse(cache, token_hash, bearer)
+            continue
         recording.by_credential(bearer.credential_id)
         if _announces(cache, bearer, request):
             repeat = _earlier(bearer.agent, asked)
@@ -137,9 +139,11 @@ def _announce(bearer: Bearer, request: ProposeRequest) -> None:
     announcing.announce(agent_id=bearer.agent.pk, said=said, credential_id=bearer.credential_id)
 
 
-def _refreshed_or_refuse(cache: Cache, token_hash: bytes) -> Cache:
+def _refreshed_or_refuse(cache: Cache, token_hash: bytes, bearer: Bearer | None = None) -> Cache:
     fresh = authority.fresh()
     if fresh is cache:
+        if bearer is not None:
+            authority.check_network(bearer)
         raise authority.refusal(token_hash)
     return fresh
 

@@ -202,15 +202,16 @@ def test_a_token_opens_one_agent_and_never_two(issuer: Issuer, the: Desk) -> Non
 
 def test_claims_that_are_asked_for_must_be_there_exactly(issuer: Issuer, the: Desk) -> None:
     trusting(the.agent, issuer, claims={"ref": "refs/heads/main", "run": 1, "protected": True})
-    good = {"ref": "refs/heads/main", "run": 1, "protected": True}
+    good: dict[str, Any] = {"ref": "refs/heads/main", "run": 1, "protected": True}
     assert me(issuer.token(**good)).status == 200
-    for name, value in (
+    wrong: list[tuple[str, Any]] = [
         ("ref", "refs/heads/mainx"),
         ("run", True),
         ("protected", 1),
         ("run", None),
         ("ref", ["refs/heads/main"]),
-    ):
+    ]
+    for name, value in wrong:
         assert me(issuer.token(**{**good, name: value})).code == "token_no_identity"
 
 
