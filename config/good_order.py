@@ -37,6 +37,11 @@ def second_factors() -> str | None:
             "A second factor is offered and required of nobody: a stolen password is enough to change who may approve "
             "what. Unset COUNTERSIGN_SECOND_FACTOR."
         )
+    if settings.SECOND_FACTOR != second_factor.REQUIRED and without and not settings.DEMO:
+        return (
+            "Second factors are not enforced here, because this installation is not served by https, and admins have "
+            f"none: {_names(person.email for person in without)}. Set COUNTERSIGN_SECOND_FACTOR=required to enforce them."
+        )
     if settings.IS_HTTPS and without:
         return (
             f"Without a second factor: {_names(person.email for person in without)}. They are asked for one when they "

@@ -174,7 +174,26 @@ def _is_hidden_by(path: Path, place: Path) -> bool:
     return path != place and not stat.S_IMODE(place.stat().st_mode) & 0o011
 
 
+def stolen_passwords(_: Installation) -> str:
+    """The file that new passwords are looked up in, where one is named."""
+    path = os.environ.get("COUNTERSIGN_BREACHED_PASSWORDS", "")
+    if not path:
+        return "New passwords are compared with the common ones (COUNTERSIGN_BREACHED_PASSWORDS names no longer list)"
+    from accounts import passwords  # here, since it takes Django, which a start without the doctor loads later
+
+    try:
+        size = passwords.check_file(Path(path))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise Problem(
+            f"COUNTERSIGN_BREACHED_PASSWORDS={path} cannot be used ({why}), so nobody can set a password. Name the "
+            "public list of SHA-1 hashes, sorted by hash, in a file that web may read; or unset it."
+        ) from error
+    return f"New passwords are compared with stolen ones ({size / 1e9:.1f} GB)"
+
+
 EVERYTHING: tuple[Callable[[Installation], str], ...] = (
+    stolen_passwords,
     secret_key,
     debug,
     demo,

@@ -215,7 +215,7 @@ def test_a_stolen_password_is_refused_in_words(
 
 def test_no_password_is_set_while_the_list_cannot_be_read(tmp_path: Path, settings: Any) -> None:
     settings.BREACHED_PASSWORDS = str(tmp_path / "not there")
-    with pytest.raises(ValidationError, match="manage.py doctor"):
+    with pytest.raises(ValidationError, match=r"manage\.py doctor"):
         passwords.NotInBreaches().validate("anything at all")
     settings.BREACHED_PASSWORDS = ""
     passwords.NotInBreaches().validate("anything at all")

@@ -20,6 +20,7 @@ def became(*states: State) -> tuple[str, ...]:
 VOTED = (K.PROPOSAL_VOTED, K.PROPOSAL_HELD)
 LOOKS = nothing("it shows, and changes nothing")
 OWN_LIST = nothing("a person's own bookmarks: nobody else sees them and no decision depends on them")
+CHALLENGE = nothing("it draws a challenge for a passkey into the session; what is done with it is an event")
 SEEN = nothing("that one has looked at one's own notifications changes nothing for anybody")
 
 ROUTES: dict[str, tuple[str, ...]] = {
@@ -67,8 +68,31 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "welcome/<str:token>/": (K.PERSON_CREATED, K.SIGNED_IN, K.ACCESS_REFUSED),
     "account/login/": (K.SIGNED_IN, K.SIGN_IN_FAILED, K.ACCESS_REFUSED),
     "account/logout/": (K.SIGNED_OUT,),
-    "account/password/change/": (K.PASSWORD_SET,),
-    "account/reauthenticate/": nothing("it proves again who is signed in; nothing here asks for it"),
+    "account/password/change/": (K.PASSWORD_SET, K.SESSIONS_ENDED),
+    "account/reauthenticate/": (
+        K.STEPPED_UP,
+        K.FACTOR_USED,
+        K.CODE_USED,
+        K.FACTOR_FAILED,
+        K.SIGN_IN_FAILED,
+        K.ACCESS_REFUSED,
+    ),
+    "account/reauthenticate/options/": CHALLENGE,
+    "account/passkey/": (K.FACTOR_USED, K.SIGNED_IN, K.FACTOR_FAILED, K.ACCESS_REFUSED),
+    "account/passkey/options/": CHALLENGE,
+    "account/second/": (K.FACTOR_USED, K.CODE_USED, K.SIGNED_IN, K.FACTOR_FAILED, K.ACCESS_REFUSED),
+    "account/second/options/": CHALLENGE,
+    "account/session/stay/": nothing("that somebody is still there is written into his session, as every page is"),
+    "account/security/app/": (K.FACTOR_ADDED, K.CODES_MADE),
+    "account/security/passkeys/add/": (K.FACTOR_ADDED, K.CODES_MADE),
+    "account/security/passkeys/options/": CHALLENGE,
+    "account/security/passkeys/<int:factor_id>/rename/": (K.FACTOR_RENAMED,),
+    "account/security/factors/<int:factor_id>/remove/": (K.FACTOR_REMOVED, K.SESSIONS_ENDED),
+    "account/security/codes/": (K.CODES_MADE,),
+    "account/security/sessions/end/": (K.SESSIONS_ENDED,),
+    "account/security/sessions/<int:session_id>/end/": (K.SESSIONS_ENDED,),
+    "people/<int:person_id>/sessions/end/": (K.SESSIONS_ENDED, K.ACCESS_REFUSED),
+    "people/<int:person_id>/factors/take/": (K.FACTOR_REMOVED, K.SESSIONS_ENDED, K.ACCESS_REFUSED),
     "account/login/code/confirm/": nothing(
         "sign-in by code is not switched on; it leads to the sign-in page"
     ),
