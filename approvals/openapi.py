@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from accounts.exceptions import DomainError
 from agents.activity_items import ActivityBatch, ActivityItem
@@ -324,6 +325,7 @@ def document_view(request: HttpRequest) -> HttpResponse:
     return as_json(document())
 
 
+@require_safe
 def docs_view(request: HttpRequest) -> HttpResponse:
     """The document as a page, with every problem code."""
     operations = [

@@ -179,6 +179,16 @@ def filled(route: str, world: World, side: Side, who: str, changed: dict[str, ob
         "calendar_id": world.calendar.pk,
         "credential_id": the.credential.pk,
         "factor_id": 999_999,
+        "session_id": 999_999,
+        "link_id": 999_999,
+        "change_id": 999_999,
+        "request_id": world.request.pk,
+        "assignment_id": world.given.pk,
+        "identity_id": 999_999,
+        "token_id": 999_999,
+        "scope": "queue",
+        "scope_id": the.queue.pk,
+        "key": the.second.pk,
         "event_id": world.event.pk,
         "action_type": the.action_type.name,
         "name": the.action_type.name,
@@ -191,6 +201,8 @@ def filled(route: str, world: World, side: Side, who: str, changed: dict[str, ob
         "link": world.link,
         **changed,
     }
+    if route.startswith("access/reviews/"):
+        values["review_id"] = 999_999
     if "slug" not in changed:
         values["slug"] = the.agent.slug if route.startswith("agents/") else the.queue.slug
     return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(values.get(found[1], uuid4())), route)

@@ -113,6 +113,8 @@ SENT: dict[str, Make] = {
     "POST audit/holds/<int:hold_id>/lift/": form(reason="Settled"),
     "POST probes/appeals/<int:serving_id>/answer/": form(upheld="yes", words="Right"),
     "POST reviews/<int:review_id>/judge/": form(judgement="right", comment=""),
+    "POST access/requests/<int:request_id>/approve/": form(answer="Yes"),
+    "POST access/requests/<int:request_id>/decline/": form(answer="No"),
     "POST notifications/settings/chat/add/": form(label="Chat", address="mailto://x"),
 }
 
@@ -125,14 +127,12 @@ ABOUT: dict[str, Callable[[World], dict[str, object]]] = {
     "proposals/<uuid:proposal_id>/dispute/": lambda world: {"proposal_id": world.here.decided.pk},
     "api/v1/proposals/<uuid:proposal_id>/redeem": lambda world: {"proposal_id": world.here.decided.pk},
     "outcomes/<uuid:proposal_id>/settle/": lambda world: {"proposal_id": world.here.unknown.pk},
-    "stops/<int:stop_id>/lift/": lambda world: {},
     "notifications/settings/test/<slug:way>/": lambda world: {"way": "email"},
-    "scim/v2/Users/<str:user_id>": lambda world: {"user_id": world.here.the.second.pk},
-    "scim/v2/Groups/<str:group_id>": lambda world: {"group_id": world.team.pk},
 }
 """Addresses about another thing than the pending proposal and the queue's own."""
 
 SPELLED: dict[str, str] = {
+    r"scim/v2/^": "/scim/v2/Nothing",
     r"tlog/\Atile/": "/tlog/tile/0/000",
     r"tlog/\Acheckpoints/": "/tlog/checkpoints/2026-01-01",
     r"tlog/\Atimestamps/": "/tlog/timestamps/1.tsr",

@@ -11,6 +11,8 @@ reviewer who was deactivated, with his old session; `~agent` the token of anothe
 A new address fails tests/access/test_every_address.py, which says the line it would take: judge every answer in it by
 what issue and design say before it is put here."""
 
+from audit import log_urls
+
 GROUPS: dict[str, str] = {
     "OUTSIDE": "anon gone agent ~agent",
     "AGENTS": "agent ~agent",
@@ -26,14 +28,17 @@ SCOPED = (
     *("editor", "~editor", "prober", "~prober", "reader", "~reader"),
 )
 """Roles that see a part: nothing of the other part may stand in what they are answered."""
-OPEN_TO_ALL: dict[str, str] = {
-    "setup/queues/": "",
-    "setup/queues/<slug:slug>/": "",
-    "setup/policies/": "",
-    "setup/policies/<slug:domain>/": "",
-    "setup/action-types/": "",
-    "setup/action-types/<str:name>/": "",
-}
+OPEN_TO_ALL = frozenset(
+    {
+        "setup/queues/",
+        "setup/queues/<slug:slug>/",
+        "setup/policies/",
+        "setup/policies/<slug:domain>/",
+        "setup/action-types/",
+        "setup/action-types/<str:name>/",
+        "agents/-/register/",
+    }
+)
 """Pages that name queues and policies to everybody who works here: the rules of the house are no secret, what waits
 under them is. No proposal, agent or person's work stands there."""
 
@@ -53,6 +58,10 @@ _CLOSED = (
 )
 """Parts of the sign-in library that are not switched on."""
 
+_LOG_FILES = tuple(
+    str(pattern.pattern) for pattern in log_urls.urlpatterns if str(pattern.pattern).startswith("\\A")
+)
+
 ROWS: dict[str, str] = {
     # Health, and what is public
     "GET healthz": "200: OUTSIDE; 200",
@@ -61,7 +70,6 @@ ROWS: dict[str, str] = {
     "GET .well-known/jwks.json": "200",
     "GET api/v1/openapi.json": "200",
     "GET api/docs": "200: OUTSIDE; 200",
-    "POST api/docs": "200: OUTSIDE; 200",
     # Agents: a proposal is its own agent's; for another it does not exist
     "GET api/v1/me": "200: AGENTS; 401",
     "POST api/v1/activity": "200: AGENTS; 401",
@@ -77,6 +85,7 @@ ROWS: dict[str, str] = {
     # The log is public to read (nothing is sealed in this world); a cosignature is checked by its signature
     "GET tlog/checkpoint": "404",
     "GET tlog/key": "404",
+    **{f"GET tlog/{name}": "404" for name in _LOG_FILES},
     "POST tlog/cosignatures": "422",
     "GET tlog/": "404",
     "POST tlog/": "404",
@@ -166,6 +175,7 @@ ROWS: dict[str, str] = {
     "GET proposals/<uuid:proposal_id>/edit/": "200: SEES; 404",
     "POST proposals/<uuid:proposal_id>/edit/": "409: REVIEWS; 403: WATCHES; 404",
     "POST proposals/<uuid:proposal_id>/edit/preview/": "200: SEES; 404",
+    "POST proposals/<uuid:proposal_id>/challenge/": "200: REVIEWS; 403: WATCHES; 404",
     "POST proposals/<uuid:proposal_id>/approve/": "302: REVIEWS; 403: WATCHES; 404",
     "POST proposals/<uuid:proposal_id>/reject/": "302: REVIEWS; 403: WATCHES; 404",
     "POST proposals/<uuid:proposal_id>/return/": "302: REVIEWS; 403: WATCHES; 404",
@@ -251,6 +261,13 @@ ROWS: dict[str, str] = {
     "GET agents/<slug:slug>/credentials/<int:credential_id>/rotate/": "200: MANAGES; 403: LOOKS; 404",
     "POST agents/<slug:slug>/credentials/<int:credential_id>/rotate/": "200: MANAGES; 403: LOOKS; 404",
     "POST agents/<slug:slug>/credentials/<int:credential_id>/revoke/": "302: MANAGES; 403: LOOKS; 404",
+    "GET agents/<slug:slug>/credentials/<int:credential_id>/networks/": "200: MANAGES; 403: LOOKS; 404",
+    "POST agents/<slug:slug>/credentials/<int:credential_id>/networks/": "200: MANAGES; 403: LOOKS; 404",
+    "GET agents/<slug:slug>/identities/register/": "200: MANAGES; 403: LOOKS; 404",
+    "POST agents/<slug:slug>/identities/register/": "200: MANAGES; 403: LOOKS; 404",
+    "POST agents/<slug:slug>/go-live/": "409: MANAGES; 403: LOOKS; 404",
+    # A new owner for an agent whose own has left: an admin names him
+    "POST agents/<slug:slug>/transfer/": "422: admin; 403: owner manager LOOKS; 404",
     "GET agents/<slug:slug>/versions/": "200: WATCHES; 404",
     "POST agents/<slug:slug>/versions/declare/": "422: MANAGES; 403: LOOKS; 404",
     "POST agents/<slug:slug>/versions/equivalence/": "422: MANAGES; 403: LOOKS; 404",
@@ -324,6 +341,63 @@ ROWS: dict[str, str] = {
     "POST people/<int:person_id>/deactivate/": "302: admin; 403",
     "POST people/<int:person_id>/issue-link/": "200: admin; 403",
     "POST people/<int:person_id>/reactivate/": "409: admin; 403",
+    # Roles: who has which and why; admins give and take (422: an empty form)
+    "GET permissions/": "200: READS; 403",
+    "GET permissions/history/": "200: READS; 403",
+    "GET permissions/<str:scope>/<str:scope_id>/": "200: READS; 403",
+    "GET permissions/<str:kind>/<int:holder_id>/<str:scope>/<str:scope_id>/": "200: READS; 403",
+    "GET permissions/<str:kind>/<int:holder_id>/give/": "200: admin; 403",
+    "POST permissions/<str:kind>/<int:holder_id>/give/": "422: admin; 403",
+    "POST permissions/<str:kind>/<int:holder_id>/<str:scope>/<str:scope_id>/": "422: admin; 403",
+    "POST permissions/assignments/<int:assignment_id>/end/": "302: admin; 403",
+    "GET people/<int:person_id>/access/": "200: READS; 403",
+    "GET people/<int:person_id>/deactivate/": "200: admin; 403",
+    "POST people/<int:person_id>/sessions/end/": "302: admin; 403",
+    "POST people/<int:person_id>/factors/take/": "409: admin; 403",
+    "GET people/<int:person_id>/accounts/": "200: READS; 403",
+    "POST people/<int:person_id>/accounts/": "200: admin; 403",
+    "POST people/<int:person_id>/accounts/<int:link_id>/untie/": "404: admin; 403",
+    # Asking for a role is everybody's; one that `nobody` has asked for is answered by somebody else
+    "GET access/requests/": "200",
+    "POST access/requests/ask/": "422",
+    "POST access/requests/<int:request_id>/withdraw/": "302: nobody; 404",
+    "POST access/requests/<int:request_id>/approve/": "302: admin; 403: nobody; 404",
+    "POST access/requests/<int:request_id>/decline/": "302: admin; 403: nobody; 404",
+    # Access reviews and changes that wait for a second person; none is under way here
+    "GET access/reviews/": "200",
+    "POST access/reviews/begin/": "422: admin; 403",
+    "GET access/reviews/<int:review_id>/": "404",
+    "POST access/reviews/<int:review_id>/keep/": "404",
+    "POST access/reviews/<int:review_id>/items/<int:item_id>/drop/": "404",
+    "GET access/changes/": "200",
+    "POST access/changes/level/": "422: admin; 403",
+    "POST access/changes/<int:change_id>/approve/": "404",
+    "POST access/changes/<int:change_id>/decline/": "404",
+    "POST access/changes/<int:change_id>/withdraw/": "404",
+    # The company's directory: only its own tokens pass /scim/v2; admins issue them
+    **{
+        f"{method} scim/v2/{name}": "401"
+        for method, names in (
+            (
+                "GET",
+                (
+                    *("ServiceProviderConfig", "ResourceTypes", "ResourceTypes/<str:name>", "Schemas"),
+                    *("Schemas/<str:name>", "Users", "Users/<str:key>", "Groups", "Groups/<str:key>"),
+                    *("Users/.search", "Groups/.search", r"^(?P<rest>.*)$"),
+                ),
+            ),
+            ("POST", ("Users", "Groups", "Users/.search", "Groups/.search")),
+            ("PUT", ("Users/<str:key>", "Groups/<str:key>")),
+            ("PATCH", ("Users/<str:key>", "Groups/<str:key>")),
+            ("DELETE", ("Users/<str:key>", "Groups/<str:key>")),
+        )
+        for name in names
+    },
+    "GET directory/": "200: READS; 403",
+    "POST directory/tokens/issue/": "422: admin; 403",
+    "POST directory/tokens/<int:token_id>/revoke/": "404: admin; 403",
+    "POST directory/teams/connect/": "422: admin; 403",
+    "POST directory/teams/<int:team_id>/disconnect/": "302: admin; 403",
     "GET teams/": "200: READS; 403",
     "POST teams/": "200: admin; 403",
     "GET teams/<int:team_id>/": "200: READS; 403",
@@ -361,5 +435,11 @@ ROWS: dict[str, str] = {
     "POST admin/r/<path:content_type_id>/<path:object_id>/": "404: admin; login",
     "GET admin/(?P<url>.*)$": "404: admin; login",
     "POST admin/(?P<url>.*)$": "404: admin; login",
+    **{
+        f"{method} admin/^(?P<app_label>approvals|agents|accounts|audit|auth|account|mfa|socialaccount|usersessions)/$": (
+            "200: admin; login"
+        )
+        for method in ("GET", "POST")
+    },
     "GET admin/*/*/": "200: admin; login",
 }

@@ -57,6 +57,12 @@ def answers(crowd: Crowd, method: str, route: str, names: tuple[str, ...]) -> di
     }
 
 
+def test_every_address_is_in_the_table() -> None:
+    named = {row.partition(" ")[2] for row in table.ROWS}
+    missing = [row for row in BY_ROW if row not in named and not row.startswith("admin/*/*/")]
+    assert missing == [], "say of each in tests/access/table.py who is answered what"
+
+
 def test_the_table_names_no_address_that_is_gone() -> None:
     assert get_resolver().url_patterns
     gone = [row for row in table.ROWS if row.partition(" ")[2] not in BY_ROW]

@@ -12,7 +12,14 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Absence, Calendar, User, assign_role
+from accounts.models import (
+    Absence,
+    AccessRequest,
+    Calendar,
+    RoleAssignment,
+    User,
+    assign_role,
+)
 from accounts.roles import Role, Scope
 from accounts.services import absences, people, teams
 from accounts.services.calendars import CalendarDefinition
@@ -41,6 +48,7 @@ from approvals.notifications import Topic, tell
 from approvals.redaction import Subject as Whose
 from approvals.requests import Subject
 from approvals.services import (
+    access_request,
     backtest,
     dispute,
     earn,
@@ -101,6 +109,9 @@ class World:
     backtest: Backtest
     link: str
     event: AuditEvent
+    request: AccessRequest
+    """By somebody without any role, for reviewing here."""
+    given: RoleAssignment
 
 
 def side(word: str, domain: str, boss: User) -> Side:
@@ -313,6 +324,14 @@ def made() -> World:
         backtest=_uploaded(here.the.agent.owner),
         link=people.invite(email="new@example.com", name="Nina New", actor=boss)[1],
         event=AuditEvent.objects.latest("pk"),
+        request=access_request.ask(
+            person=staff["nobody"],
+            role=Role.REVIEWER,
+            scope=Scope.QUEUE,
+            scope_id=str(here.the.queue.pk),
+            reason="To help out",
+        ),
+        given=RoleAssignment.objects.get(person=reviewer),
     )
 
 
