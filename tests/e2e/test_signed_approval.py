@@ -26,6 +26,7 @@ from tests.browser import (
     ready,
     signed_in,
 )
+from tests.e2e.test_passkeys import add_passkey, sign_in
 from tests.factories import Desk, admin, desk, undoing
 from tests.passkeys import Passkey
 
@@ -51,7 +52,7 @@ def high(**at: Any) -> Desk:
 class Key:
     """The virtual authenticator of one tab, with a passkey in it."""
 
-    def __init__(self, page: Page, passkey: Passkey) -> None:
+    def __init__(self, page: Page, passkey: Passkey | None) -> None:
         self.session: CDPSession = page.context.new_cdp_session(page)
         self.session.send("WebAuthn.enable", {"enableUI": False})
         options = {
@@ -64,6 +65,10 @@ class Key:
         }
         made = self.session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
         self.id = made["authenticatorId"]
+        if passkey is not None:
+            self.put_in(passkey)
+
+    def put_in(self, passkey: Passkey) -> None:
         private = passkey.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         credential = {
             "credentialId": base64.b64encode(passkey.id).decode(),
@@ -127,6 +132,20 @@ def test_one_key_then_the_passkey_then_done(chrome: Browser, here: str, the: Des
     for name, size in {"wide": WIDE, "narrow": NARROW}.items():
         page.set_viewport_size(size)
         assert faults(page, f"signed {name}") == []
+
+
+def test_a_passkey_made_on_its_page_signs(chrome: Browser, here: str, the: Desk) -> None:
+    proposal = the.propose()
+    page = chrome.new_context(base_url=here, viewport=WIDE).new_page()
+    Key(page, None)
+    sign_in(page, the.reviewer)
+    add_passkey(page, "From its page")
+    opened(page, proposal)
+    press(page, "a")
+    expect(page.locator(".signed")).to_contain_text(
+        "Signed with the passkey “From its page” by Rita Reviewer"
+    )
+    assert Signature.objects.get().vote == Vote.objects.get()
 
 
 def test_a_cancelled_prompt_leaves_everything_as_it_was(chrome: Browser, here: str, the: Desk) -> None:
