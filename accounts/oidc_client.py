@@ -68,7 +68,7 @@ class _Session(requests.Session):
         return super().request(*args, **{**kwargs, "timeout": _TIMEOUT, "allow_redirects": False})
 
 
-class ProviderAdapter(DefaultSocialAccountAdapter):
+class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth is untyped
     """allauth's hooks: its own pages for other people's accounts are shut, providers are the environment's alone."""
 
     def get_requests_session(self) -> requests.Session:

@@ -15,6 +15,7 @@ from scim2_models import (
     NotFoundException,
     Pagination,
     Patch,
+    Resource,
     ResourceType,
     Schema,
     ServiceProviderConfig,
@@ -25,7 +26,7 @@ from accounts.scim.http import answer, endpoint
 from accounts.scim.resources import Person, Team
 from accounts.scim.views import MOST, PAGE
 
-NAMES = {"User": Person, "Group": Team}
+NAMES: dict[str, type[Resource[Any]]] = {"User": Person, "Group": Team}
 
 
 @endpoint("GET")
@@ -41,7 +42,7 @@ def config(request: HttpRequest) -> HttpResponse:
         pagination=Pagination(cursor=False, index=True, default_page_size=PAGE, max_page_size=MOST),
         authentication_schemes=[
             AuthenticationScheme(
-                type="oauthbearertoken",
+                type=AuthenticationScheme.Type.oauthbearertoken,
                 name="Bearer token",
                 description="A token that an admin issues on the page Directory; it ends within a year.",
                 primary=True,

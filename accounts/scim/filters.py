@@ -78,7 +78,7 @@ def query(text: str, fields: Mapping[str, Field], model: type[Person] | type[Tea
     if len(text) > LONGEST:
         raise InvalidFilterException(detail=f"A filter has at most {LONGEST} characters.")
     try:
-        request = SearchRequest[model](filter=text)  # type: ignore[valid-type]
+        request = SearchRequest[model].model_validate({"filter": text})  # type: ignore[valid-type]
     except ValidationError as error:
         raise InvalidFilterException(detail=str(error.errors()[0]["msg"])[:300]) from error
     assert request.filter is not None

@@ -11,6 +11,7 @@ from scim2_models import (
     ComplexAttribute,
     Context,
     Email,
+    GroupMember,
     GroupMembership,
     Meta,
     Mutability,
@@ -68,9 +69,12 @@ def person_resource(person: User, state: PersonState, *, joins: Iterable[TeamJoi
         display_name=state.name,
         name=Name(formatted=state.name, given_name=given or family, family_name=family if given else None),
         active=state.is_active,
-        emails=[Email(value=state.address, type="work", primary=True)],
+        emails=[Email(value=state.address, type=Email.Type.work, primary=True)],
         groups=[
-            GroupMembership(value=str(join.team_id), display=join.team.name, type="direct") for join in joins
+            GroupMembership.model_validate(
+                {"value": str(join.team_id), "display": join.team.name, "type": "direct"}
+            )
+            for join in joins
         ]
         or None,
     )
@@ -92,7 +96,9 @@ def team_resource(entry: DirectoryTeam, state: TeamState, *, names: Mapping[int,
         external_id=state.external_id or None,
         display_name=state.name,
         members=[
-            {"value": str(pk), "display": names.get(pk, ""), "type": "User", "$ref": f"{base}/Users/{pk}"}
+            GroupMember.model_validate(
+                {"value": str(pk), "display": names.get(pk, ""), "type": "User", "$ref": f"{base}/Users/{pk}"}
+            )
             for pk in sorted(state.members)
         ]
         or None,

@@ -221,12 +221,13 @@ def hostile(monkeypatch: pytest.MonkeyPatch) -> tuple[Directory, list[str]]:
 def test_patch_has_to_be_one() -> None:
     it = directory()
     made = it.person("ann@example.com")
-    for body in (
+    bodies: list[dict[str, Any]] = [
         {},
         {"Operations": []},
         {"schemas": [USER], "Operations": [{}]},
         {"schemas": [PATCH], "Operations": 1},
-    ):
+    ]
+    for body in bodies:
         refused(it.send("PATCH", f"Users/{made['id']}", body), 400, "invalidSyntax")
     refused(
         it.send("PATCH", f"Users/{made['id']}", {"schemas": [PATCH], "Operations": []}), 400, "invalidValue"
