@@ -191,7 +191,10 @@ def _cell(
         "matrix_query": _where(place, holder),
     }
     status = 422 if form.is_bound and form.errors and not told else 200
-    return render(request, "approvals/admin/access_cell.html", context, status=status)
+    response = render(request, "approvals/admin/access_cell.html", context, status=status)
+    if context["is_in_place"]:
+        response["HX-Push-Url"] = "false"  # the address stays the matrix's
+    return response
 
 
 def _where(place: Place, holder: User | Group) -> str:
