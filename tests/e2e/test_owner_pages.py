@@ -106,6 +106,8 @@ def test_owner_registers_an_agent_gives_it_a_mandate_and_stops_it(chrome: Browse
     expect(page.locator("#token")).to_have_count(0)
     expect(page.get_by_role("heading", name="Refund helper")).to_be_visible()
     assert token not in page.content()
+    page.get_by_role("button", name="Set it live").click()
+    expect(page.get_by_text("is live. What it proposes is routed from now on.")).to_be_visible()
     page.get_by_label("Reason").first.fill("It acts strangely")
     page.get_by_role("button", name="Suspend this agent").click()
     expect(page.get_by_text("is suspended. Nothing of it starts any more.")).to_be_visible()
