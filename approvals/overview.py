@@ -22,7 +22,7 @@ from django.db.models import (
 from django.db.models.functions import Abs, Now
 from django.utils import timezone
 
-from accounts.carried import Carried, carried
+from accounts.carried import carried
 from accounts.models import User
 from accounts.roles import Duty, Scope
 from agents.autonomy import LADDER, Tier, rank
@@ -176,46 +176,6 @@ def stopping(agent: Agent, now: Figures) -> Stopping:
     """What stands open and is known from the figures, and the grants not yet redeemed."""
     grants = Proposal.objects.filter(agent=agent, state=State.APPROVED, grant__isnull=False).count()
     return Stopping(grants, now.scheduled, now.pending, now.executing)
-
-
-@dataclass(frozen=True, slots=True)
-class Right:
-    """A right on one queue or agent; `through` names the team that has it, empty where the person himself has."""
-
-    thing: Queue | Agent
-    through: str
-
-
-@dataclass(slots=True)
-class Rights:
-    """What a person may do, beyond what his roles say."""
-
-    queues: list[Right] = field(default_factory=list)
-    managed: list[Right] = field(default_factory=list)
-    owned: list[Agent] = field(default_factory=list)
-    holding: int = 0
-
-
-def rights_of(person: User) -> Rights:
-    """Queues reviewed and agents managed, each with the way the right came; agents owned; claims held."""
-    rights = Rights(
-        owned=list(Agent.objects.filter(owner=person).order_by("name")),
-        holding=Proposal.objects.filter(claimed_by=person).count(),
-    )
-    held = carried(duties=[Duty.REVIEW, Duty.MANAGE], person=person)
-    for queue in Queue.objects.filter(person.held.reach(Duty.REVIEW).on_queues()):
-        rights.queues += [Right(queue, way) for way in _ways(held, Duty.REVIEW, Scope.QUEUE, queue)]
-    for agent in Agent.objects.filter(person.held.reach(Duty.MANAGE).on_agents()):
-        rights.managed += [Right(agent, way) for way in _ways(held, Duty.MANAGE, Scope.AGENT, agent)]
-    rights.queues.sort(key=lambda right: str(right.thing))
-    rights.managed.sort(key=lambda right: str(right.thing))
-    return rights
-
-
-def _ways(held: list[Carried], duty: Duty, scope: Scope, thing: Queue | Agent) -> list[str]:
-    """The teams through which the duty holds for the thing; an empty one for a right of his own."""
-    reaching = [one for one in held if one.duty is duty and one.holds_for(scope, thing.pk, thing.domain)]
-    return sorted({one.team.name if one.team else "" for one in reaching})
 
 
 @dataclass(slots=True)
