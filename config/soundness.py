@@ -179,7 +179,7 @@ def stolen_passwords(_: Installation) -> str:
     path = os.environ.get("COUNTERSIGN_BREACHED_PASSWORDS", "")
     if not path:
         return "New passwords are compared with the common ones (COUNTERSIGN_BREACHED_PASSWORDS names no longer list)"
-    from accounts import passwords  # here, since it takes Django, which a start without the doctor loads later
+    from accounts import passwords  # here: it takes Django, which a start loads later
 
     try:
         size = passwords.check_file(Path(path))

@@ -231,7 +231,12 @@ def test_deactivated_person_is_out_at_once_and_claims_go_back() -> None:
     assert not Client().login(email=the.reviewer.email, password="a long password")
     assert Proposal.objects.get(pk=proposal.pk).claimed_by is None
     assert Claim.objects.get().ended_by == "deactivated"
-    assert kinds_about(the.reviewer) == ["person.signed_in", "person.deactivated", "person.sign_in_failed"]
+    assert kinds_about(the.reviewer) == [
+        "person.signed_in",
+        "session.ended",
+        "person.deactivated",
+        "person.sign_in_failed",
+    ]
 
 
 def test_reactivated_person_needs_a_new_link_and_old_sessions_stay_dead() -> None:
