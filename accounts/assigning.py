@@ -2,6 +2,7 @@
 
 Nobody gives himself a role, nor another account of his: an admin who wants one asks another admin for it (A28)."""
 
+import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -97,7 +98,11 @@ def given_or_asked(
     until = (
         f"for {hours} hours from then" if hours else f"until {ends_at:%Y-%m-%d %H:%M} UTC" if ends_at else ""
     )
-    line = Line(str(to), "does not hold it", f"holds it {until}".strip())
+    lines = [Line(str(to), "does not hold it", f"holds it {until}".strip())]
+    if isinstance(to, Group):
+        lines.append(
+            Line("In the team now", "", ", ".join(str(person) for person in _members(to)) or "nobody")
+        )
     return second_person.ask(
         what=What.ROLE,
         about=f"{role} {scope} {scope_id} {_kind(to)} {to.pk}",
@@ -114,9 +119,10 @@ def given_or_asked(
             "request": request,
         },
         shown=second_person.shown(
-            f"Give {to} the role {ROLES[role].label.lower()}{_where(scope, scope_id)}", [line]
+            f"Give {to} the role {ROLES[role].label.lower()}{_where(scope, scope_id)}", lines
         ),
         by=actor,
+        base=_mark(to),
         reason=reason,
     )
 
@@ -125,12 +131,17 @@ def carry_out(change: PendingChange) -> RoleAssignment:
     """A step of the second person's yes: give the role as it was asked for, by the asker's own rights of now."""
     asked: dict[str, Any] = change.payload
     permissions.check_is_admin(change.asked_by)
+    to = holder_of(change)
+    if _mark(to) != change.base:
+        raise Conflict(
+            "Other people are in the team than when this was asked for. Decline it, and ask again."
+        )
     ends_at = datetime.fromisoformat(asked["ends_at"]) if asked["ends_at"] else None
     if asked["hours"]:
         ends_at = timezone.now() + timedelta(hours=asked["hours"])
     return given(
         role=Role(asked["role"]),
-        to=holder_of(change),
+        to=to,
         actor=change.asked_by,
         scope=Scope(asked["scope"]),
         scope_id=asked["scope_id"],
@@ -148,6 +159,18 @@ def holder_of(change: PendingChange) -> User | Group:
         raise Conflict("Whom it was for is gone. Decline it.")
     assert isinstance(found, User | Group)
     return found
+
+
+def _members(team: Group) -> list[User]:
+    return list(User.objects.filter(groups=team).order_by("name", "pk"))
+
+
+def _mark(to: User | Group) -> str:
+    """Who would hold it: nobody slips into a team while its role waits for a second person."""
+    if isinstance(to, User):
+        return ""
+    pks = " ".join(str(person.pk) for person in sorted(_members(to), key=lambda one: one.pk))
+    return hashlib.sha256(pks.encode()).hexdigest()
 
 
 def _present(role: Role, to: User | Group, scope: Scope, scope_id: str) -> RoleAssignment | None:

@@ -178,9 +178,8 @@ def ask(
     asked for already, `Invalid`."""
     reason = checked_reason(reason)
     now = timezone.now()
-    for old in PendingChange.objects.select_for_update(of=("self",), no_key=True).filter(
-        what=what, about=about, answered_at=None, expires_at__lte=now
-    ):
+    stale = PendingChange.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
+    for old in stale.filter(what=what, about=about, answered_at=None, expires_at__lte=now):
         expire(old, at=now)
     try:
         with transaction.atomic():

@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from accounts.exceptions import NotAllowed
 from accounts.models import AccessRequest, PendingChange, RoleAssignment, User
-from accounts.roles import Role, Scope
+from accounts.roles import Duty, Role, Scope
 from accounts.second_person import What
-from agents.models import ActionType, Agent, AgentState
+from agents.models import ActionType, Agent, AgentState, Mandate
 from approvals import separation
 from approvals.models import Queue
 
@@ -32,12 +32,12 @@ class Place:
 EVERYTHING = Place(Scope.EVERYTHING, "", "Everything", "everything")
 
 
-def places() -> dict[str, list[Place]]:
-    """Everything a role can be asked for on, by kind. Names of queues, domains and agents are no secret among people
-    who can sign in: policies name them, and everybody reads policies. Four queries."""
+def places(user: User) -> dict[str, list[Place]]:
+    """Everything this person can ask for a role on, by kind. Names of queues and domains are no secret among people who
+    can sign in: policies name them, and everybody reads policies. Agents are named to who meets them."""
     domains = sorted(_domains())
     queues = Queue.objects.order_by("name").values_list("pk", "slug", "name")
-    agents = Agent.objects.exclude(state=AgentState.RETIRED).order_by("name")
+    agents = _agents_met_by(user).order_by("name")
     return {
         "Queues": [Place(Scope.QUEUE, str(pk), name, f"queue:{slug}") for pk, slug, name in queues],
         "Agents": [
@@ -47,6 +47,25 @@ def places() -> dict[str, list[Place]]:
         "Domains": [Place(Scope.DOMAIN, slug, domain_name(slug), f"domain:{slug}") for slug in domains],
         "Everything": [EVERYTHING],
     }
+
+
+def _agents_met_by(user: User) -> QuerySet[Agent]:
+    """Agents that he manages or reads, and those that work in a domain where he holds anything."""
+    agents = Agent.objects.exclude(state=AgentState.RETIRED)
+    if user.reads_everything:
+        return agents
+    met, domains, queues = Q(owner=user), set[str](), set[int]()
+    for duty in Duty:
+        reach = user.held.reach(duty)
+        if reach.everywhere:
+            return agents
+        domains |= reach.domains
+        queues |= reach.queues
+        met |= Q(pk__in=reach.agents)
+    domains |= set(Queue.objects.filter(pk__in=queues).values_list("domain", flat=True))
+    named = domains - {""}
+    works = Mandate.objects.filter(agent=OuterRef("pk"), action_type__domain__in=named)
+    return agents.filter(met | Q(domain__in=named) | Exists(works))
 
 
 def domain_name(slug: str) -> str:
@@ -93,12 +112,12 @@ def names(pairs: Iterable[tuple[str, str]]) -> Named:
 
 
 def where(scope: str, scope_id: str, named: Named) -> str:
-    """A place in a sentence: “the queue Refunds”, “everything”."""
+    """A place after a role: “on the queue Refunds”, “for everything”."""
+    if scope == Scope.EVERYTHING:
+        return "for everything"
     name = named.get((str(scope), scope_id))
     kind = Scope(scope).label.lower()
-    if name is None:
-        return f"the {kind} {scope_id}, which is gone"
-    return name if scope == Scope.EVERYTHING else f"the {kind} {name}"
+    return f"on the {kind} {name}" if name is not None else f"on the {kind} {scope_id}, which is gone"
 
 
 def where_is(scope: str, scope_id: str) -> str:
@@ -192,8 +211,3 @@ def holds(person: User, role: Role, scope: Scope, scope_id: str) -> bool:
 
 def has_open(person: User) -> QuerySet[AccessRequest]:
     return still_open().filter(person=person)
-
-
-def of_requests() -> Exists:
-    """Whether an assignment came from a request, as an annotation."""
-    return Exists(AccessRequest.objects.filter(assignment=OuterRef("pk")))

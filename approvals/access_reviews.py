@@ -14,6 +14,8 @@ from agents.models import Agent, AgentState, Mandate
 from approvals import separation
 from approvals.access_requests import Named, names, where
 from approvals.models import Proposal, Queue
+from audit import selectors as trail
+from audit.events import Kind
 
 UNUSED = timedelta(days=90)
 PAGE = 25
@@ -48,13 +50,17 @@ def unused_days(assignment: RoleAssignment, *, now: datetime) -> int | None:
 
 
 def unused_mandates(scope: Scope = Scope.EVERYTHING, scope_id: str = "") -> QuerySet[Mandate]:
-    """Active mandates of agents that are not retired by which nothing was proposed for that long."""
+    """Active mandates of agents that are not retired by which nothing was proposed for that long, and which have not
+    been given or changed since."""
     since = timezone.now() - UNUSED
+    saved = trail.since("mandate", None, Kind.MANDATE_SAVED, since).values_list("object_id", flat=True)
+    young = {int(pk) for pk in saved}
     lately = Proposal.objects.filter(
         agent=OuterRef("agent"), action_type=OuterRef("action_type"), created_at__gte=since, planted=False
     )
     found = (
         Mandate.objects.filter(active=True)
+        .exclude(pk__in=young)
         .exclude(agent__state=AgentState.RETIRED)
         .filter(~Exists(lately))
         .select_related("agent__owner", "action_type")
@@ -186,7 +192,7 @@ def _row(item: AccessReviewItem, mandates: Mapping[int, Mandate], named: Named) 
         return Row(
             item,
             str(assignment.holder),
-            f"{Role(assignment.role).label} on {where(assignment.scope, assignment.scope_id, named)}",
+            f"{Role(assignment.role).label} {where(assignment.scope, assignment.scope_id, named)}",
             assignment.given_at,
             assignment.last_used_at,
             item.answered_at is None and not assignment.is_live,
@@ -225,7 +231,7 @@ def unused_now() -> Unused:
         [
             (
                 row,
-                f"{Role(row.role).label} on {where(row.scope, row.scope_id, named)}",
+                f"{Role(row.role).label} {where(row.scope, row.scope_id, named)}",
                 unused_days(row, now=now),
             )
             for row in shown

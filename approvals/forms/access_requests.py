@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from accounts.models import AccessRequest
+from accounts.models import AccessRequest, User
 from accounts.roles import ROLES, Role, Scope
 from accounts.second_person import What
 from approvals import access_requests as access
@@ -56,9 +56,9 @@ class AskForm(forms.Form):
     until = _Day(label="Or until the end of a day", help_text="Leave both empty to ask without an end.")
     reason = _words("Why", help_text="Whoever answers reads this, and it stays in the audit log.")
 
-    def __init__(self, data: Any = None, **extra: Any) -> None:
+    def __init__(self, data: Any = None, *, me: User, **extra: Any) -> None:
         super().__init__(data, **extra)
-        places = access.places()
+        places = access.places(me)
         self._places: dict[str, Place] = {one.value: one for group in places.values() for one in group}
         role, place = self.fields["role"], self.fields["place"]
         assert isinstance(role, forms.ChoiceField) and isinstance(place, forms.ChoiceField)
@@ -178,9 +178,9 @@ class BeginForm(forms.Form):
         help_text="At the end. Otherwise it stays, and the log says that nobody confirmed it.",
     )
 
-    def __init__(self, data: Any = None) -> None:
+    def __init__(self, data: Any = None, *, me: User) -> None:
         super().__init__(data)
-        places = access.places()
+        places = access.places(me)
         self._places = {one.value: one for group in places.values() for one in group}
         place = self.fields["place"]
         assert isinstance(place, forms.ChoiceField)

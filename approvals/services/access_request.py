@@ -263,7 +263,7 @@ def _invalid(name: str, message: str) -> Invalid:
 
 def _what(asked: AccessRequest) -> str:
     lasting = f" for {asked.hours} h" if asked.hours else ""
-    return f"{Role(asked.role).label.lower()} on {access.where_is(asked.scope, asked.scope_id)}{lasting}"
+    return f"{Role(asked.role).label.lower()} {access.where_is(asked.scope, asked.scope_id)}{lasting}"
 
 
 def _tell_asker(asked: AccessRequest, text: str, by: User | None) -> None:

@@ -22,13 +22,13 @@ from approvals.services import access_request
 def request_list(request: HttpRequest) -> HttpResponse:
     """`?role=` and `?on=queue:refunds` fill the form in for whoever comes from another page."""
     initial = {"role": request.GET.get("role", ""), "place": request.GET.get("on", "")}
-    return _page(request, AskForm(initial=initial))
+    return _page(request, AskForm(me=me(request), initial=initial))
 
 
 @login_required
 @require_POST
 def request_ask(request: HttpRequest) -> HttpResponse:
-    form = AskForm(request.POST)
+    form = AskForm(request.POST, me=me(request))
     if not form.is_valid():
         return _page(request, form, status=422)
     access_request.ask(person=me(request), **form.asked())
@@ -50,7 +50,7 @@ def request_approve(request: HttpRequest, request_id: int) -> HttpResponse:
     asked = _seen(me(request), request_id)
     form = AnswerForm(request.POST, asked=asked)
     if not form.is_valid():
-        return _page(request, AskForm(), refused=form, status=422)
+        return _page(request, AskForm(me=me(request)), refused=form, status=422)
     given = access_request.approve(
         request_id=request_id, actor=me(request), answer=form.cleaned_data["answer"], **form.end()
     )
@@ -68,7 +68,11 @@ def request_decline(request: HttpRequest, request_id: int) -> HttpResponse:
     form = AnswerForm(request.POST, asked=asked, declining=True)
     if not form.is_valid():
         return _page(
-            request, AskForm(), refused=AnswerForm(request.POST, asked=asked), declined=form, status=422
+            request,
+            AskForm(me=me(request)),
+            refused=AnswerForm(request.POST, asked=asked),
+            declined=form,
+            status=422,
         )
     access_request.decline(request_id=request_id, actor=me(request), answer=form.cleaned_data["answer"])
     messages.success(request, "Declined. Your words reach the one who asked.")

@@ -21,14 +21,14 @@ SHOWN = 50
 @login_required
 @require_safe
 def review_list(request: HttpRequest) -> HttpResponse:
-    return _list(request, BeginForm())
+    return _list(request, BeginForm(me=me(request)))
 
 
 @login_required
 @require_POST
 def review_begin(request: HttpRequest) -> HttpResponse:
     permissions.check_is_admin(me(request))
-    form = BeginForm(request.POST)
+    form = BeginForm(request.POST, me=me(request))
     if not form.is_valid():
         return _list(request, form, status=422)
     begun = access_review.begin(actor=me(request), **form.begun())

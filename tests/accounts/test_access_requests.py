@@ -13,6 +13,7 @@ from accounts.models import Absence, AccessRequest, LinkedAccount, RoleAssignmen
 from accounts.roles import Duty, Role, Scope
 from accounts.services import assignments
 from accounts.tasks import end_roles
+from agents.models import Agent
 from agents.services import register
 from approvals.models import Notification, Queue
 from approvals.services import access_request
@@ -118,16 +119,21 @@ def test_people_without_a_say_neither_see_nor_answer_it() -> None:
 
 def test_an_agents_owner_answers_who_manages_it_and_nothing_else() -> None:
     ada, olga, pat = admin(), person("Olga"), person("Pat")
-    the = queue("refunds")
+    the, treasury = queue("refunds"), queue("payments", domain="treasury")
+    assign_role(Role.REVIEWER, to=pat, scope=Scope.QUEUE, scope_id=str(treasury.pk))
     agent = register.register(slug="helper", name="Helper", owner=olga, actor=ada)
+    Agent.objects.filter(pk=agent.pk).update(domain=the.domain)
     data = {"role": "agent_owner", "place": "agent:helper", "reason": "On call this week", "hours": 8}
+    assert "agent:helper" not in browser(pat).get("/access/requests/").content.decode()
+    assert browser(pat).post("/access/requests/ask/", data).status_code == 422, "he does not meet this agent"
+    Agent.objects.filter(pk=agent.pk).update(domain="treasury")
     assert browser(pat).post("/access/requests/ask/", data).status_code == 302
     request = AccessRequest.objects.get(person=pat)
     assert {row.recipient_id for row in Notification.objects.filter(kind="access")} == {ada.pk, olga.pk}
     other = person("Quin")
     assert answer(olga, asked(other, the), "approve").status_code == 404
     assert answer(olga, request, "approve", hours=4).status_code == 302
-    given = RoleAssignment.objects.get(person=pat)
+    given = RoleAssignment.objects.get(person=pat, role="agent_owner")
     assert (given.scope, given.scope_id, given.source) == ("agent", str(agent.pk), "elevation")
     assert given.ends_at is not None
     assert timedelta(hours=3, minutes=59) < given.ends_at - timezone.now() <= timedelta(hours=4)

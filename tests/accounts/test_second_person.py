@@ -354,6 +354,19 @@ def test_a_team_that_holds_a_far_reaching_role_is_joined_by_the_word_of_two() ->
     assert pat.groups.get() == team and pat.is_admin
 
 
+def test_nobody_slips_into_a_team_while_its_role_waits() -> None:
+    ada, bea = two(What.ROLE)
+    team, pat = Group.objects.create(name="helpers"), person("Pat")
+    team.user_set.add(pat)
+    change = assignments.give(role=Role.ADMIN, to=team, actor=ada, scope=Scope.EVERYTHING)
+    assert isinstance(change, PendingChange)
+    assert "Pat" in browser(bea).get("/access/changes/").content.decode()
+    team.user_set.add(person("Eve"))
+    refused = answer(bea, change, "approve")
+    assert refused.status_code == 409 and "Other people are in the team" in refused.content.decode()
+    assert not RoleAssignment.objects.filter(team=team).exists()
+
+
 def test_the_page_costs_as_much_for_many_changes_as_for_one() -> None:
     ada, bea = two(What.ROLE)
     assignments.give(role=Role.AUDITOR, to=person(), actor=ada, scope=Scope.EVERYTHING)
