@@ -58,6 +58,9 @@
     if (cell) { last = cell.id; stopAt(cell); }
     if (event.target.closest("[data-closes-cell]") && close()) event.preventDefault();
   });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id === "cell") document.getElementById("cell-name")?.focus();
+  });
   document.addEventListener("htmx:oobAfterSwap", () => {
     const cell = document.getElementById(last);
     if (cell && table()) stopAt(cell);
