@@ -59,6 +59,8 @@ ADMINISTRATION = re.compile(r"admin/(?!r/)\w+/\w+/")
 
 def row_of(route: str) -> str:
     """The address as the table names it."""
+    if route.startswith("admin/^(?P<app_label>"):
+        return "admin/<app_label>/"
     return ADMINISTRATION.sub("admin/*/*/", route)
 
 

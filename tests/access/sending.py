@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+from django.utils import timezone
+
 from approvals.models import Proposal
 from tests.access.asking import Sent
 from tests.access.world import World
@@ -44,6 +46,10 @@ def _digest(world: World) -> str:
     return Proposal.objects.get(pk=world.here.decided.pk).digest
 
 
+def _item() -> dict[str, str]:
+    return {"kind": "prompt", "trace_id": "t-1", "name": "chat", "started_at": timezone.now().isoformat()}
+
+
 def _dispute(world: World) -> Sent:
     from agents.models import Evidence
 
@@ -76,7 +82,7 @@ def _whose(world: World) -> Sent:
 
 
 SENT: dict[str, Make] = {
-    "POST api/v1/activity": json(items=[]),
+    "POST api/v1/activity": json(items=lambda world: [_item()]),
     "POST api/v1/proposals": json(action_type=_kind, arguments=ARGUMENTS),
     "POST api/v1/proposals/<uuid:proposal_id>/redeem": json(digest=_digest),
     "POST api/v1/proposals/<uuid:proposal_id>/outcome": json(status="succeeded"),
