@@ -39,7 +39,7 @@ def second_factors() -> str | None:
         )
     if settings.SECOND_FACTOR != second_factor.REQUIRED and without and not settings.DEMO:
         return (
-            "Second factors are not enforced here, since this installation is not served by https, and admins have none: "
+            "Second factors are not enforced here, since it is not served by https, and admins have none: "
             f"{_names(person.email for person in without)}. Set COUNTERSIGN_SECOND_FACTOR=required to enforce them."
         )
     if settings.IS_HTTPS and without:

@@ -82,7 +82,9 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "account/passkey/options/": CHALLENGE,
     "account/second/": (K.FACTOR_USED, K.CODE_USED, K.SIGNED_IN, K.FACTOR_FAILED, K.ACCESS_REFUSED),
     "account/second/options/": CHALLENGE,
-    "account/session/stay/": nothing("that somebody is still there is written into his session, as every page is"),
+    "account/session/stay/": nothing(
+        "that somebody is still there is written into his session, as every page is"
+    ),
     "account/security/app/": (K.FACTOR_ADDED, K.CODES_MADE),
     "account/security/passkeys/add/": (K.FACTOR_ADDED, K.CODES_MADE),
     "account/security/passkeys/options/": CHALLENGE,
