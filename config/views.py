@@ -5,7 +5,6 @@ import sys
 import redis
 from django import forms
 from django.conf import settings
-from django.contrib.auth import login
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import OperationalError, connection

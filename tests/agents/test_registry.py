@@ -1,5 +1,7 @@
 """The registry of agents: prepared, set live, listed by what they are, handed over when their owner leaves."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connection
@@ -108,15 +110,15 @@ def test_the_page_registers_in_preparation_and_shows_what_is_missing() -> None:
 
 def test_only_an_admin_moves_an_agent_to_another_domain() -> None:
     the = desk()
-    particulars = {"name": "A", "purpose": "", "version": "1", "team": None}
+    particulars: dict[str, Any] = {"name": "A", "purpose": "", "version": "1", "team": None}
     with pytest.raises(NotAllowed):
-        register.change(agent_id=the.agent.pk, actor=the.agent.owner, domain="treasury", **particulars)  # type: ignore[arg-type]
+        register.change(agent_id=the.agent.pk, actor=the.agent.owner, domain="treasury", **particulars)
     changed = register.change(
         agent_id=the.agent.pk, actor=admin(), domain="treasury", systems=["SAP"], **particulars
-    )  # type: ignore[arg-type]
+    )
     assert (changed.domain, changed.systems) == ("treasury", ["SAP"])
     with pytest.raises(Invalid):
-        register.change(agent_id=the.agent.pk, actor=admin(), systems=["x" * 61], **particulars)  # type: ignore[arg-type]
+        register.change(agent_id=the.agent.pk, actor=admin(), systems=["x" * 61], **particulars)
 
 
 def listed(client: Client, query: str) -> set[str]:

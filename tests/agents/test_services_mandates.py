@@ -20,9 +20,11 @@ pytestmark = pytest.mark.django_db
 
 
 def save(the: Desk, terms: Terms, actor: Any = None) -> Mandate:
-    return mandates.save(
+    saved = mandates.save(
         agent_id=the.agent.pk, action_type=the.action_type.name, terms=terms, actor=actor or admin()
     )
+    assert isinstance(saved, Mandate)
+    return saved
 
 
 def test_nobody_raises_a_tier_by_hand() -> None:

@@ -32,7 +32,7 @@ def numbers(name: str) -> set[int]:
     return found
 
 
-def tests() -> Iterator[tuple[str, str]]:
+def named_tests() -> Iterator[tuple[str, str]]:
     """Every test there is, with its file; read, not imported, so that one whose tool is missing counts too."""
     for path in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -42,7 +42,7 @@ def tests() -> Iterator[tuple[str, str]]:
 
 def test_every_attack_has_a_test_or_waits_for_what_it_attacks() -> None:
     found: dict[int, list[str]] = defaultdict(list)
-    for name, where in tests():
+    for name, where in named_tests():
         for number in numbers(name):
             found[number].append(f"{where}::{name}")
     missing = {f"A{number}" for number in NUMBERS if number not in found and number not in WAITING}

@@ -129,6 +129,18 @@ def test_what_is_no_signature_is_refused_in_words(said: Any) -> None:
         Passkey().key.replace(b"\x20\x01", b"\x20\x02"),
         Passkey().key[:45] + bytes(32),
     ],
+    ids=[
+        "nothing",
+        "empty map",
+        "cut short",
+        "no map",
+        "never ends",
+        "longer than all",
+        "no coordinates",
+        "one byte more",
+        "another curve",
+        "not on the curve",
+    ],
 )
 def test_what_is_no_key_proves_nothing(key: bytes) -> None:
     with pytest.raises(BadAssertion):

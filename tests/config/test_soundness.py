@@ -5,6 +5,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def test_a_clock_that_is_off_is_found(tmp_path: Path, monkeypatch: pytest.Monkey
     the = installed(tmp_path, database_url=os.environ["DATABASE_URL"])
     assert "agree" in soundness.clock(the)
 
-    class Ahead(soundness.datetime):
+    class Ahead(datetime):
         @classmethod
         def now(cls, tz: Any = None) -> Any:
             with psycopg.connect(the.database_url) as connection:
