@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts import permissions, second_person, sessions
+from accounts import joining, permissions, second_person, sessions
 from accounts.exceptions import Conflict, Invalid, NotAllowed
 from accounts.models import (
     LinkedAccount,
@@ -202,6 +202,8 @@ def check_may_be_given(
     check_not_for_himself(role=role, to=to, actor=actor)
     if isinstance(to, User) and not to.is_active:
         raise Conflict(f"{to} is deactivated.")
+    if isinstance(to, Group):
+        joining.check_may_hold(role, to, scope)
     if ends_at is not None and ends_at <= timezone.now() + timedelta(minutes=1):
         raise Invalid(
             "The role was not given.", errors=[{"field": "ends_at", "message": "must be in the future"}]

@@ -1,16 +1,19 @@
 """Steps of joining and leaving a team, each with its event; within the caller's transaction, on a locked team.
 
 A membership has one row that says whose it is. An admin's is never ended by a directory, nor a directory's by an admin:
-who holds both reasons stays in until both are gone. A directory never fills a team that makes its members admins."""
+who holds both reasons stays in until both are gone. A directory never fills a team that makes its members admins, nor
+one with any role for everything while such roles take two people: no role comes by a group that one person could not
+give. Both orders are closed, on the locked team: such a role is not given to a team that a directory fills."""
 
 from django.contrib.auth.models import Group
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts import permissions
+from accounts import permissions, second_person
 from accounts.exceptions import Conflict, NotAllowed
-from accounts.models import PendingChange, RoleAssignment, TeamJoin, User, live_at
+from accounts.models import DirectoryTeam, PendingChange, RoleAssignment, TeamJoin, User, live_at
 from accounts.roles import Role, Scope
+from accounts.second_person import What
 from audit import recording
 from audit.events import Actor, Kind, Target
 
@@ -82,8 +85,27 @@ def carry_out(change: PendingChange) -> bool:
 
 def check_directory_may_fill(team: Group) -> None:
     """Who becomes an admin is decided here, by a person, never by a group of an identity provider (A28)."""
-    if not directory_may_fill(team):
+    role = _kept_from_directory(team)
+    if role is Role.ADMIN:
         raise NotAllowed(f"{team} makes its members admins; only an admin puts people into it.")
+    if role is not None:
+        raise NotAllowed(
+            f"{team} holds the role {role.label.lower()} for everything, which takes two people here; a directory does "
+            "not put people into it."
+        )
+
+
+def check_may_hold(role: Role, team: Group, scope: Scope) -> None:
+    """The other order: what a directory fills gets no role that it may not fill a team of. Locks the team."""
+    if role is not Role.ADMIN and not second_person.needed_for_role(role, scope):
+        return
+    Group.objects.select_for_update(no_key=True).get(pk=team.pk)
+    if DirectoryTeam.objects.filter(team=team, removed_at=None).exists():
+        takes = "Who becomes an admin" if role is Role.ADMIN else "A role for everything"
+        raise Conflict(
+            f"The company's directory says who is in {team}. {takes} is decided here, by people: give the role to "
+            "persons, or let go of the team on the page Directory first."
+        )
 
 
 def by_directory() -> Q:
@@ -92,8 +114,14 @@ def by_directory() -> Q:
 
 
 def directory_may_fill(team: Group) -> bool:
-    """Whether the team makes nobody an admin."""
-    return not RoleAssignment.objects.filter(live_at(timezone.now()), team=team, role=Role.ADMIN).exists()
+    """Whether no role of the team stands against it."""
+    return _kept_from_directory(team) is None
+
+
+def _kept_from_directory(team: Group) -> Role | None:
+    """The role for which people have to put members in themselves."""
+    role = far_reaching(team)
+    return role if role is Role.ADMIN or (role and second_person.needed(What.ROLE)) else None
 
 
 def _row(person: User, team: Group) -> TeamJoin | None:

@@ -9,10 +9,13 @@ from typing import Any
 
 import msgspec
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.utils import timezone
 
+from accounts import second_person
 from accounts.models import User, assign_role
 from accounts.roles import Role
+from accounts.second_person import What
 from agents import authority
 from agents.authority import Bearer
 from agents.autonomy import Tier, lower
@@ -67,6 +70,12 @@ def auditor(name: str = "Aud Auditor", *, user: User | None = None) -> User:
     found = user or person(name)
     assign_role(Role.AUDITOR, to=found)
     return found
+
+
+def takes_two(*kinds: What) -> None:
+    """Let these kinds of change need a second person."""
+    with transaction.atomic():
+        second_person.store_level(kinds, by=admin(), actor=admin().actor(), reason="four eyes")
 
 
 def queue(slug: str = "", **extra: Any) -> Queue:

@@ -150,6 +150,7 @@ def create_team(*, wanted: TeamState, actor: Actor) -> Group:
                 recording.record(
                     actor=actor, kind=Kind.TEAM_CHANGED, target=_team_target(team), after={"name": name}
                 )
+            joining.check_directory_may_fill(team)
             entry = entry or DirectoryTeam(team=team)
             entry.by_scim, entry.removed_at, entry.external_id = True, None, _external_id(wanted.external_id)
             entry.changed_at = timezone.now()

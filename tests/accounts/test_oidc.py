@@ -15,11 +15,12 @@ from django.urls import reverse
 from accounts import oidc_client
 from accounts.models import DirectoryTeam, TeamJoin, User, assign_role
 from accounts.roles import Role
+from accounts.second_person import What
 from accounts.services import teams
 from approvals.services.deactivate import deactivate
 from audit.models import AuditEvent
 from tests.accounts.oidc import Idp, come_back, leave, running, sign_in
-from tests.factories import admin, person
+from tests.factories import admin, person, takes_two
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -260,6 +261,17 @@ def test_no_group_makes_anybody_an_admin(idp: Idp) -> None:
 
     assert sign_in(Client(), idp, "s-1").status_code == 302
     assert not User.objects.get(pk=user.pk).is_admin
+    assert not user.groups.exists()
+
+
+def test_no_group_gives_a_role_for_everything_where_that_takes_two(idp: Idp) -> None:
+    user, team = person("Nora"), connected("Auditors")
+    assign_role(Role.AUDITOR, to=team)
+    takes_two(What.ROLE)
+    known(idp, user, groups=["Auditors"])
+
+    assert sign_in(Client(), idp, "s-1").status_code == 302
+    assert not User.objects.get(pk=user.pk).reads_everything
     assert not user.groups.exists()
 
 

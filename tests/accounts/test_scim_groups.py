@@ -6,13 +6,14 @@ import pytest
 from django.contrib.auth.models import Group
 
 from accounts.exceptions import Conflict, NotAllowed
-from accounts.models import DirectoryTeam, RoleAssignment, TeamJoin, User, assign_role
-from accounts.roles import Role
-from accounts.services import teams
+from accounts.models import DirectoryTeam, PendingChange, RoleAssignment, TeamJoin, User, assign_role
+from accounts.roles import Role, Scope
+from accounts.second_person import What
+from accounts.services import assignments, teams
 from accounts.services.directory import connect_team, disconnect_team
 from audit.models import AuditEvent
 from tests.accounts.scim import GROUP, directory, refused
-from tests.factories import admin, person
+from tests.factories import admin, person, queue, takes_two
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -160,6 +161,57 @@ def test_directory_makes_nobody_an_admin() -> None:
     assign_role(Role.ADMIN, to=other)
     with pytest.raises(NotAllowed):
         connect_team(team_id=other.pk, claim="", actor=admin())
+
+
+def test_directory_fills_no_team_whose_role_takes_two_people() -> None:
+    it, ann, bob = directory(), person("Ann"), person("Bob")
+    team = it.group("Auditors", str(bob.pk))
+    path = f"Groups/{team['id']}"
+    assign_role(Role.AUDITOR, to=Group.objects.get(pk=team["id"]))
+    takes_two(What.POLICY)
+    assert it.patch(path, add(ann)).status_code == 200, "roles take one person yet"
+    it.patch(path, {"op": "remove", "path": f'members[value eq "{ann.pk}"]'})
+
+    takes_two(What.ROLE)
+    refused(it.patch(path, add(ann)), 403)
+    assert in_team(team) == {"Bob"}, "who is in already stays"
+    assert it.send("DELETE", path).status_code == 204
+    refused(it.send("POST", "Groups", {"schemas": [GROUP], "displayName": "Auditors"}), 403)
+    with pytest.raises(NotAllowed, match="takes two people"):
+        connect_team(team_id=int(team["id"]), claim="", actor=admin())
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "two", "is_given"),
+    [
+        (Role.ADMIN, Scope.EVERYTHING, False, False),
+        (Role.ADMIN, Scope.EVERYTHING, True, False),
+        (Role.AUDITOR, Scope.EVERYTHING, False, True),
+        (Role.AUDITOR, Scope.EVERYTHING, True, False),
+        (Role.AUDITOR, Scope.QUEUE, True, True),
+    ],
+    ids=["admin", "admin by two", "everything", "everything by two", "a queue"],
+)
+def test_far_reaching_role_is_not_given_to_a_team_that_the_directory_fills(
+    role: Role, scope: Scope, two: bool, is_given: bool
+) -> None:
+    team = Group.objects.get(pk=directory().group("Ours")["id"])
+    if two:
+        takes_two(What.ROLE)
+    where = str(queue("refunds").pk) if scope is Scope.QUEUE else ""
+
+    def give() -> object:
+        return assignments.give(role=role, to=team, actor=admin(), scope=scope, scope_id=where)
+
+    if is_given:
+        assert isinstance(give(), RoleAssignment)
+        return
+    with pytest.raises(Conflict, match="directory says who is in Ours"):
+        give()
+    assert not RoleAssignment.objects.filter(team=team).exists()
+    assert not PendingChange.objects.filter(what="role").exists()
+    disconnect_team(team_id=team.pk, actor=admin())
+    assert isinstance(give(), PendingChange if two else RoleAssignment)
 
 
 def test_group_keeps_its_name_and_a_deleted_one_comes_back_by_it() -> None:
