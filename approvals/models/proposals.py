@@ -183,6 +183,11 @@ class Proposal(models.Model):
             models.Index(fields=["agent", "action_type", "created_at"], name="proposal_by_mandate"),
             models.Index(fields=["agent", "id"], name="proposal_by_agent"),
             models.Index(
+                fields=["agent"],
+                condition=Q(state__in=["pending", "returned", "scheduled"]),
+                name="proposal_open_of_agent",
+            ),
+            models.Index(
                 fields=["agent", "action_type", "subject_id", "created_at"],
                 condition=Q(state__in=APPROVED) & ~Q(subject_id=""),
                 name="proposal_approved_subject",
