@@ -71,7 +71,8 @@ def _check_state(proposal: Proposal, reviewer: User, ballot: Ballot, now: dateti
     if proposal.is_claimed and proposal.claimed_by_id != reviewer.pk:
         raise AlreadyClaimed(f"Your decision was not recorded: {proposal.claimed_by} is on it.")
     if ballot.verdict in (Verdict.APPROVE, Verdict.EDIT) and proposal.agent.state != AgentState.LIVE:
-        raise AgentNotLive(f"The agent is {proposal.agent.state}; approving would lead to nothing.")
+        state = proposal.agent.get_state_display().lower()
+        raise AgentNotLive(f"The agent is {state}; approving would lead to nothing.")
     if ballot.verdict in pace.APPROVING:
         _check_not_stopped(proposal)
 

@@ -102,7 +102,8 @@ def why_blocked(proposal: Proposal, me: User, *, seen: str, at: datetime) -> lis
     if held is not None:
         return [Say("stop", f"{held.reviewer} has just decided it, and can still undo that.")]
     if proposal.agent.state != AgentState.LIVE:
-        return [Say("stop", f"The agent is {proposal.agent.state}; approving would lead to nothing.")]
+        state = proposal.agent.get_state_display().lower()
+        return [Say("stop", f"The agent is {state}; approving would lead to nothing.")]
     return []
 
 

@@ -36,7 +36,7 @@ def _by_nature(proposal: Proposal) -> str:
     if proposal.quorum > 1 or proposal.required:
         return "It needs more than one person."
     if proposal.agent.state != AgentState.LIVE:
-        return f"Its agent is {proposal.agent.state}."
+        return f"Its agent is {proposal.agent.get_state_display().lower()}."
     return ""
 
 

@@ -166,7 +166,7 @@ def _next(
     if stop is not None:
         return "stopped", stops.words(stop)
     if mandate.agent.state != AgentState.LIVE:
-        return "stopped", f"the agent is {mandate.agent.state}: nothing of it starts"
+        return "stopped", f"the agent is {mandate.agent.get_state_display().lower()}: nothing of it starts"
     if not mandate.active:
         return "stopped", "not in force: everything is denied"
     if state.tier in tier_model.TARGETS and tier_model.is_escalated(state):

@@ -40,7 +40,7 @@ def obstacle(mandate: Mandate, target: str) -> str:
     if not mandate.active:
         return "The mandate is not in force."
     if mandate.agent.state != AgentState.LIVE:
-        return f"The agent is {mandate.agent.state}."
+        return f"The agent is {mandate.agent.get_state_display().lower()}."
     if rank(target) > rank(mandate.ceiling):
         return f"The mandate's ceiling is {Tier(mandate.ceiling).label.lower()}; an admin can raise it."
     if needs_two(action_type) and not mandate.may_earn:
