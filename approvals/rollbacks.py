@@ -47,7 +47,8 @@ def hindrance(parent: Proposal) -> str:
     """Why the agent could not answer as things are, in a sentence; empty where it can."""
     undoing = parent.action_type.reversible_by
     if parent.agent.state != AgentState.LIVE:
-        return f"{parent.agent.name} is {parent.agent.get_state_display().lower()}: it can answer only once it is live again."
+        state = parent.agent.get_state_display().lower()
+        return f"{parent.agent.name} is {state}: it can answer only once it is live again."
     mandates = Mandate.objects.filter(agent_id=parent.agent_id, action_type=undoing, active=True)
     if undoing is not None and not mandates.exists():
         return f"{parent.agent.name} has no mandate for “{undoing.label}”: give it one, or undo it by hand."
