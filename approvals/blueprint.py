@@ -69,12 +69,17 @@ class MandateSpec:
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
+    """`domain` and `systems` are None where the file does not say them: then a new agent belongs to the file's domain,
+    as does one that has none, and what another one has is left alone."""
+
     slug: str
     name: str
     purpose: str
     owner: str
     team: str
     version: str
+    domain: str | None
+    systems: list[str] | None
     mandates: list[MandateSpec]
 
 
@@ -338,6 +343,8 @@ def _agent(item: dict[str, Any]) -> AgentSpec:
         owner=item["owner"].lower(),
         team=item.get("team", ""),
         version=item.get("version", "1"),
+        domain=item.get("domain"),
+        systems=item.get("systems"),
         mandates=[_mandate(mandate) for mandate in item.get("mandates", [])],
     )
 

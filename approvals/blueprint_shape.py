@@ -128,6 +128,8 @@ _AGENT = _object(
     owner={"type": "string", "format": "email"},
     team=_TEXT,
     version={"type": "string", "minLength": 1, "maxLength": 80},
+    domain=_NAME,
+    systems={"type": "array", "maxItems": 30, "items": {"type": "string", "pattern": r"\S", "maxLength": 60}},
     mandates=_list(_MANDATE),
 )
 

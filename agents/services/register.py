@@ -85,7 +85,7 @@ def create(
         version=version or "1",
         team=team,
         domain=domain,
-        systems=_named(systems),
+        systems=named(systems),
         state=AgentState.LIVE if live else AgentState.PREPARING,
     )
     versions.announce(agent, said, actor=actor, credential_id=None)
@@ -150,7 +150,7 @@ def update(
     before = _facts(agent)
     agent.name, agent.owner, agent.purpose, agent.team = name, owner, purpose, team
     agent.domain = agent.domain if domain is None else domain
-    agent.systems = agent.systems if systems is None else _named(systems)
+    agent.systems = agent.systems if systems is None else named(systems)
     after = _facts(agent)
     if after == before:
         return agent
@@ -183,7 +183,7 @@ def owned(agent: Agent, *, actor: Actor) -> None:
     )
 
 
-def _named(systems: Sequence[str]) -> list[str]:
+def named(systems: Sequence[str]) -> list[str]:
     """Names of systems, each once, for people to read. Raises `Invalid`."""
     names = list(dict.fromkeys(" ".join(name.split()) for name in systems if name.strip()))
     if len(names) > MOST_SYSTEMS or any(len(name) > 60 or not name.isprintable() for name in names):

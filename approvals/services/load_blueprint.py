@@ -11,6 +11,7 @@ from typing import Any, Literal
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
 
+from accounts.exceptions import Invalid
 from accounts.models import Calendar, User
 from accounts.services import calendars
 from accounts.services.calendars import CalendarDefinition
@@ -109,13 +110,24 @@ def _terms(spec: MandateSpec, existing: Mandate | None) -> Terms:
     return Terms(tier=tier, active=existing is None or existing.active, **spec.values)
 
 
-def _particulars(spec: AgentSpec) -> dict[str, Any]:
+def _place(spec: AgentSpec, existing: Agent | None, domain: str) -> tuple[str, list[str]]:
+    """Domain and systems of an agent as they will be. `domain` is the file's."""
+    here = spec.domain if spec.domain is not None else (existing and existing.domain) or domain
+    if spec.systems is not None:
+        return here, register.named(spec.systems)
+    return here, list(existing.systems) if existing else []
+
+
+def _particulars(spec: AgentSpec, existing: Agent | None, domain: str) -> dict[str, Any]:
+    here, systems = _place(spec, existing, domain)
     return {
         "name": spec.name,
         "purpose": spec.purpose,
         "owner": spec.owner,
         "team": spec.team,
         "version": spec.version,
+        "domain": here,
+        "systems": systems,
     }
 
 
@@ -223,11 +235,16 @@ class _Comparison:
                 "owner": existing.owner.email,
                 "team": existing.team.name if existing.team else "",
                 "version": existing.version,
+                "domain": existing.domain,
+                "systems": list(existing.systems),
             }
             if existing
             else None
         )
-        self._compare("agent", spec.slug, before, _particulars(spec))
+        try:
+            self._compare("agent", spec.slug, before, _particulars(spec, existing, self.found.domain))
+        except Invalid as error:
+            self._fault(path + "/systems", error.extra["errors"][0]["message"])  # type: ignore[index]
         for index, mandate in enumerate(spec.mandates):
             self._mandate(f"{path}/mandates/{index}", spec.slug, mandate)
 
@@ -267,7 +284,7 @@ def _apply(found: Blueprint, plan: Plan, actor: User | None, name: str, data: by
         note=f"from {name}"[:300],
     )
     for spec in found.agents:
-        agent = _store_agent(spec, actor)
+        agent = _store_agent(spec, actor, found.domain)
         for mandate in spec.mandates:
             kind = ActionType.objects.get(name=mandate.action_type)
             existing = Mandate.objects.filter(agent=agent, action_type=kind).first()
@@ -304,11 +321,12 @@ def _in_order(found: Blueprint) -> Iterator[Definition]:
             stored.add(name)
 
 
-def _store_agent(spec: AgentSpec, actor: User | None) -> Agent:
+def _store_agent(spec: AgentSpec, actor: User | None, domain: str) -> Agent:
     who = actor.actor() if actor else system("load_blueprint")
     owner = User.objects.get(email=spec.owner)
     team = Group.objects.get(name=spec.team) if spec.team else None
     existing = Agent.objects.select_for_update(of=("self",), no_key=True).filter(slug=spec.slug).first()
+    here, systems = _place(spec, existing, domain)
     if existing is None:
         return register.create(
             slug=spec.slug,
@@ -317,6 +335,8 @@ def _store_agent(spec: AgentSpec, actor: User | None) -> Agent:
             purpose=spec.purpose,
             version=spec.version,
             team=team,
+            domain=here,
+            systems=systems,
             actor=who,
         )
     return register.update(
@@ -326,5 +346,7 @@ def _store_agent(spec: AgentSpec, actor: User | None) -> Agent:
         purpose=spec.purpose,
         version=spec.version,
         team=team,
+        domain=here,
+        systems=systems,
         actor=who,
     )

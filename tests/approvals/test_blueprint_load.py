@@ -158,6 +158,43 @@ def test_load_changes_owner_and_team_of_an_agent() -> None:
     assert AuditEvent.objects.filter(kind="agent.changed").count() == 1
 
 
+def said(text: str) -> str:
+    return GOOD.replace("    version:", f"    {text}\n    version:")
+
+
+def test_load_gives_an_agent_the_domain_of_the_file_or_its_own_and_its_systems() -> None:
+    load(said("systems: [Shop, ' Bank  of X', Shop]"))
+    agent = Agent.objects.get()
+    assert (agent.domain, agent.systems) == ("shop", ["Shop", "Bank of X"])
+    assert load().is_needed is False, "what the file does not say is left alone"
+
+    plan = load(said("domain: care\n    systems: []"))
+    [change] = [change for change in plan.changes if change.verb == "changed"]
+    assert change.fields == [("domain", "shop", "care"), ("systems", ["Shop", "Bank of X"], [])]
+    assert load().is_needed is False, "it is moved by no file that does not say so"
+    agent = Agent.objects.get()
+    assert (agent.domain, agent.systems) == ("care", [])
+
+
+def test_load_gives_an_agent_without_a_domain_the_files() -> None:
+    load()
+    Agent.objects.update(domain="")
+
+    plan = load()
+
+    assert [change.fields for change in plan.changes if change.verb == "changed"] == [
+        [("domain", "", "shop")]
+    ]
+    assert Agent.objects.get().domain == "shop"
+    assert AuditEvent.objects.get(kind="agent.changed").data["after"]["domain"] == "shop"
+
+
+def test_load_names_systems_that_nobody_can_read() -> None:
+    with pytest.raises(BlueprintRefused, match=r"/agents/0/systems.*printable"):
+        load(said('systems: ["Sh\\u200bop"]'))
+    assert not Agent.objects.exists()
+
+
 def test_command_prints_differences_and_refusals(tmp_path: Path) -> None:
     path = tmp_path / "shop.yaml"
     path.write_text(GOOD, "utf-8")
