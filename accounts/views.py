@@ -153,6 +153,8 @@ def closed(request: HttpRequest, **kwargs: object) -> HttpResponse:
 @login_required
 def team_list(request: HttpRequest) -> HttpResponse:
     permissions.check_can_see_people(me(request))
+    if request.method == "POST":
+        permissions.check_is_admin(me(request))
     form = TeamForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         team = teams.create(name=form.cleaned_data["name"], actor=me(request))

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.http import person as me
 from accounts.models import User
-from agents import selectors
+from agents import permissions, selectors
 from agents.forms import AgentForm, BudgetForm, ManagerForm, RegisterForm
 from agents.models import Agent
 from agents.services import budgets, register
@@ -74,6 +74,7 @@ def _edit_page(
 @require_POST
 def manager_add(request: HttpRequest, slug: str) -> HttpResponse:
     agent = selectors.managed_agent(me(request), slug)
+    permissions.check_can_assign_managers(me(request), agent)
     form = ManagerForm(request.POST)
     if form.is_valid():
         assign_manager(agent_id=agent.pk, to=form.holder(), actor=me(request))

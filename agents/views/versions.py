@@ -64,6 +64,7 @@ def version_equivalence(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def version_answer(request: HttpRequest, slug: str, signature_id: int) -> HttpResponse:
     selectors.agent_for(me(request), slug)
+    permissions.check_is_admin(me(request))
     form = AnswerForm(request.POST, prefix=f"answer-{signature_id}")
     if not form.is_valid():
         return _page(request, slug, answers={signature_id: form})

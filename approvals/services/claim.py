@@ -25,9 +25,10 @@ _REMEMBERED = timedelta(hours=1)
 def claim(*, proposal_id: UUID, reviewer: User) -> Proposal:
     """Take the lease, or renew one's own. A lease that has run out is taken over.
 
-    Raises `MayNotDecide`, `WrongState`, `AlreadyClaimed`."""
+    Raises `NotFound`, `MayNotDecide`, `WrongState`, `AlreadyClaimed`."""
     with transaction.atomic(durable=True):
         proposal = transitions.locked(proposal_id)
+        permissions.check_can_see(reviewer, proposal)
         permissions.check_can_decide(reviewer, proposal)
         if proposal.state != State.PENDING:
             raise WrongState(f"It is {State(proposal.state).label.lower()} and waits for nobody.")
@@ -124,7 +125,7 @@ def _tell_of_take_over(proposal: Proposal, reviewer: User, at: datetime) -> None
 
 
 def release(*, proposal_id: UUID, reviewer: User) -> Proposal:
-    """Hand the proposal back. Releasing what one does not hold changes nothing."""
+    """Hand the proposal back. Releasing what one does not hold changes nothing. Raises `NotFound`."""
     with transaction.atomic(durable=True):
         proposal = transitions.locked(proposal_id)
         if proposal.claimed_by_id == reviewer.pk:
@@ -134,6 +135,8 @@ def release(*, proposal_id: UUID, reviewer: User) -> Proposal:
                 kind=Kind.PROPOSAL_RELEASED,
                 target=Target("proposal", str(proposal.pk)),
             )
+        else:
+            permissions.check_can_see(reviewer, proposal)
     return proposal
 
 

@@ -19,13 +19,14 @@ def escalate(*, proposal_id: UUID, reviewer: User, note: str, version: int | Non
     """Hand it to the next queue. A note stays with it as a comment; the agent never sees it.
 
     Sending it again (a double click) answers as the first time did, however many queues the reviewer is in. With
-    `version`, that of the page he looked at, a changed proposal is refused. Raises `Invalid`, `MayNotDecide`,
-    `WrongState`, `AlreadyClaimed`, `ProposalChanged`, `NowhereToEscalate`."""
+    `version`, that of the page he looked at, a changed proposal is refused. Raises `Invalid`, `NotFound`,
+    `MayNotDecide`, `WrongState`, `AlreadyClaimed`, `ProposalChanged`, `NowhereToEscalate`."""
     note = _checked(note)
     with transaction.atomic(durable=True):
         proposal = transitions.locked(proposal_id)
         if _is_repeat(proposal, reviewer, note):
             return proposal
+        permissions.check_can_see(reviewer, proposal)
         permissions.check_can_decide(reviewer, proposal)
         now = timezone.now()
         if proposal.state != State.PENDING or (proposal.expires_at and proposal.expires_at <= now):

@@ -91,10 +91,9 @@ def answer(*, serving_id: int, actor: User, upheld: bool, words: str, retire: bo
 
 
 def _check_may_answer(actor: User, serving: ProbeServing) -> None:
-    if serving.appealed_at is None:
-        raise NotFound("There is no such appeal.")
-    if not (actor.is_admin or permissions.leads(actor, serving.proposal.queue if serving.proposal else None)):
-        raise NotAllowed("Admins and senior reviewers of its queue answer this appeal.")
+    his = actor.is_admin or permissions.leads(actor, serving.proposal.queue if serving.proposal else None)
+    if serving.appealed_at is None or not his:
+        raise NotFound("There is no such appeal, or it is not for you to see.")
     if serving.probe.author_id == actor.pk:
         raise NotAllowed("You made this probe; another admin answers the appeal.")
     took_part = Vote.objects.filter(proposal=serving.proposal_id, reviewer=actor).exists()

@@ -30,12 +30,13 @@ BATCH = 200
 
 
 def undo(*, proposal_id: UUID, reviewer: User) -> Proposal:
-    """Take one's own verdict back while it is held; the agent never hears of it. Raises `WrongState` when it is
-    sent."""
+    """Take one's own verdict back while it is held; the agent never hears of it. Raises `NotFound`, and
+    `WrongState` when it is sent."""
     with transaction.atomic(durable=True):
         proposal = transitions.locked(proposal_id)
         deleted, _ = HeldBallot.objects.filter(proposal=proposal, reviewer=reviewer).delete()
         if not deleted:
+            permissions.check_can_see(reviewer, proposal)
             raise WrongState("There is nothing to undo: the decision has been sent, or it was another's.")
         recording.record(
             actor=reviewer.actor(), kind=Kind.PROPOSAL_UNDONE, target=Target("proposal", str(proposal.pk))

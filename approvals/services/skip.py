@@ -18,9 +18,11 @@ from audit.events import Kind, Target
 def skip(*, proposal_id: UUID, reviewer: User) -> Proposal:
     """Hand the proposal back if it is one's own, and remember that one has passed over it.
 
-    Skipping twice is harmless: what is remembered is the latest time. Raises `MayNotDecide`, `WrongState`."""
+    Skipping twice is harmless: what is remembered is the latest time. Raises `NotFound`, `MayNotDecide`,
+    `WrongState`."""
     with transaction.atomic(durable=True):
         proposal = transitions.locked(proposal_id)
+        permissions.check_can_see(reviewer, proposal)
         permissions.check_can_decide(reviewer, proposal)
         if proposal.state != State.PENDING:
             raise WrongState(f"It is {State(proposal.state).label.lower()} and waits for nobody.")

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.http import person as me
 from accounts.models import User
 from agents import permissions
+from agents import selectors as agents
 from agents.models import Agent, Mandate
 from approvals import deadlines, overview
 from approvals.forms.admin import ReviewerForm, SettleForm
@@ -153,10 +154,10 @@ def object_page(request: HttpRequest, object_type: str, object_id: str) -> HttpR
     if object_type == "proposal" and _is_uuid(object_id):
         return redirect("approvals:proposal", proposal_id=object_id)
     if object_type == "agent" and object_id.isdigit():
-        return redirect("approvals:agent", slug=get_object_or_404(Agent, pk=object_id).slug)
+        return _agent_page(request, get_object_or_404(Agent, pk=object_id))
     if object_type == "mandate" and object_id.isdigit():
         mandate = get_object_or_404(Mandate.objects.select_related("agent"), pk=object_id)
-        return redirect("approvals:agent", slug=mandate.agent.slug)
+        return _agent_page(request, mandate.agent)
     if object_type == "action_type":
         return redirect("agents:action_type", name=object_id)
     if object_type == "queue":
@@ -171,6 +172,11 @@ def object_page(request: HttpRequest, object_type: str, object_id: str) -> HttpR
         return redirect("accounts:team", team_id=int(object_id))
     query = urlencode({"object_type": object_type, "object_id": object_id})
     return redirect(f"{reverse('audit:explorer')}?{query}")
+
+
+def _agent_page(request: HttpRequest, agent: Agent) -> HttpResponse:
+    """The agent's name stands in the address, so only who may see it is led there."""
+    return redirect("approvals:agent", slug=agents.agent_for(me(request), agent.slug).slug)
 
 
 def _is_uuid(text: str) -> bool:

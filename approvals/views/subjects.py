@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.exceptions import DomainError
 from accounts.http import person as me
+from accounts.permissions import check_is_admin
 from approvals import keeping, redaction
 from approvals.exceptions import StillUndecided, UnderHold
 from approvals.forms.subjects import (
@@ -59,6 +60,7 @@ def _of_proposal(given: str) -> Subject | None:
 @sensitive_post_parameters()
 @require_POST
 def subject_erase(request: HttpRequest) -> HttpResponse:
+    check_is_admin(me(request))
     form = EraseForm(request.POST)
     if not form.is_valid():
         return _page(request, subject=_typed(form), erasing=form, status=422)
@@ -99,6 +101,7 @@ def _typed(form: EraseForm | HoldForm) -> Subject | None:
 @require_POST
 def hold_place(request: HttpRequest) -> HttpResponse:
     """On whom the page is about, or, without anybody, on everybody."""
+    check_is_admin(me(request))
     if "subject_id" not in request.POST:
         everybody = HoldAllForm(request.POST)
         if not everybody.is_valid():
@@ -118,6 +121,7 @@ def hold_place(request: HttpRequest) -> HttpResponse:
 @auditors_only
 @require_POST
 def hold_lift(request: HttpRequest, hold_id: int) -> HttpResponse:
+    check_is_admin(me(request))
     form = LiftHoldForm(request.POST, hold_id=hold_id)
     if not form.is_valid():
         return _page(request, lifting=(hold_id, form), status=422)
@@ -169,6 +173,7 @@ def retention(request: HttpRequest) -> HttpResponse:
 @require_POST
 def retention_save(request: HttpRequest) -> HttpResponse:
     """Save it, or with `preview` only say what it would take."""
+    check_is_admin(me(request))
     form = RetentionForm(request.POST, days=keeping.retention())
     if not form.is_valid():
         return _retention(request, form, keeping.retention(), status=422)

@@ -182,6 +182,7 @@ def filled(route: str, world: World, side: Side, who: str, changed: dict[str, ob
         "credential_id": the.credential.pk,
         "factor_id": 999_999,
         "session_id": 999_999,
+        "item_id": 999_999,
         "link_id": 999_999,
         "change_id": 999_999,
         "request_id": world.request.pk,

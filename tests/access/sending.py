@@ -74,11 +74,22 @@ def _pull(world: World) -> Sent:
 
 
 def _registered(world: World) -> Sent:
-    return Sent({"slug": f"new-{uuid4().hex[:6]}", "name": "New", "purpose": "", "version": "1"})
+    """Only admins are asked for the owner."""
+    named = {"slug": f"new-{uuid4().hex[:6]}", "name": "New", "version": "1", "owner": world.boss.pk}
+    return Sent(named)
+
+
+def _answered(world: World) -> Sent:
+    return Sent({f"answer-{world.signature.pk}-reason": "Seen", "sign": "1"})
+
+
+def _appealed(world: World) -> Sent:
+    return Sent({f"answer-{world.here.serving.pk}-words": "Right", "uphold": "1"})
 
 
 def _whose(world: World) -> Sent:
-    return Sent({"subject_type": "customer", "subject_id": f"{world.here.word}-customer", "reason": "Asked"})
+    name = f"{world.here.word}-customer"
+    return Sent({"subject_type": "customer", "subject_id": name, "typed": name, "reason": "Asked"})
 
 
 SENT: dict[str, Make] = {
@@ -95,6 +106,7 @@ SENT: dict[str, Make] = {
     "POST monitor/<uuid:proposal_id>/pause/": form(reason="Odd"),
     "POST proposals/<uuid:proposal_id>/assign/": lambda world: Sent({"to": world.here.the.second.pk}),
     "POST proposals/<uuid:proposal_id>/escalate/": seen(note="Beyond me"),
+    "POST agents/<slug:slug>/managers/add/": lambda world: Sent({"to": f"person-{world.here.the.second.pk}"}),
     "POST proposals/<uuid:proposal_id>/comment/": form(text="Look"),
     "POST proposals/<uuid:proposal_id>/approve/": seen(),
     "POST proposals/<uuid:proposal_id>/reject/": seen(reason="not_allowed"),
@@ -110,15 +122,16 @@ SENT: dict[str, Make] = {
     "POST agents/<slug:slug>/suspend/": form(reason="Odd"),
     "POST agents/<slug:slug>/resume/": form(reason="Fine"),
     "POST agents/<slug:slug>/retire/": form(reason="Over"),
-    "POST agents/<slug:slug>/versions/answers/<int:signature_id>/": form(answer="sign", reason="Seen"),
+    "POST agents/<slug:slug>/versions/answers/<int:signature_id>/": _answered,
     "POST setup/signatures/<int:signature_id>/sign/": form(answer="Seen"),
     "POST setup/signatures/<int:signature_id>/decline/": form(answer="No"),
     "POST audit/subjects/": _whose,
     "POST audit/subjects/erase/": _whose,
     "POST audit/holds/": _whose,
     "POST audit/holds/<int:hold_id>/lift/": form(reason="Settled"),
-    "POST probes/appeals/<int:serving_id>/answer/": form(upheld="yes", words="Right"),
+    "POST probes/appeals/<int:serving_id>/answer/": _appealed,
     "POST reviews/<int:review_id>/judge/": form(judgement="right", comment=""),
+    "POST access/changes/<int:change_id>/decline/": form(answer="No"),
     "POST access/requests/<int:request_id>/approve/": form(answer="Yes"),
     "POST access/requests/<int:request_id>/decline/": form(answer="No"),
     "POST notifications/settings/chat/add/": form(label="Chat", address="mailto://x"),

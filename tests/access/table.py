@@ -129,7 +129,7 @@ ROWS: dict[str, str] = {
         )
     },
     "POST account/security/sessions/end/": "302",
-    "GET account/security/sessions/<int:session_id>/end/": "404",
+    "GET account/security/sessions/<int:session_id>/end/": "405",
     "POST account/security/sessions/<int:session_id>/end/": "404",
     "GET password/<str:link>/": "200: OUTSIDE; 200",
     "POST password/<str:link>/": "200: OUTSIDE; 200",
@@ -169,9 +169,10 @@ ROWS: dict[str, str] = {
     "GET proposals/<uuid:proposal_id>/pulse/": "200: SEES; 404",
     "GET proposals/<uuid:proposal_id>/comments/": "204: SEES; 404",
     "POST proposals/<uuid:proposal_id>/comment/": "302: REVIEWS MANAGES; 403: LOOKS; 404",
-    # What its agent said on the way to it: whoever sees the proposal
+    # What its agent said on the way to it: reviewers of what may be a probe wait for it until it is decided, and the
+    # page says so; its people and auditors do not judge
     "GET proposals/<uuid:proposal_id>/activity/": "200: SEES; 404",
-    "GET proposals/<uuid:proposal_id>/activity/<uuid:activity_id>/": "200: SEES; 404",
+    "GET proposals/<uuid:proposal_id>/activity/<uuid:activity_id>/": "200: WATCHES; 404",
     # Deciding: reviewers of its queue and nobody for being more; who only sees it is refused
     "GET proposals/<uuid:proposal_id>/edit/": "200: SEES; 404",
     "POST proposals/<uuid:proposal_id>/edit/": "409: REVIEWS; 403: WATCHES; 404",
@@ -183,10 +184,11 @@ ROWS: dict[str, str] = {
     "POST proposals/<uuid:proposal_id>/veto/": "302: REVIEWS; 403: WATCHES; 404",
     "POST proposals/<uuid:proposal_id>/claim/": "302: REVIEWS; 403: WATCHES; 404",
     "POST proposals/<uuid:proposal_id>/renew/": "200: REVIEWS; 403: WATCHES; 404",
-    "POST proposals/<uuid:proposal_id>/release/": "302",
+    "POST proposals/<uuid:proposal_id>/release/": "302: SEES; 404",
     "POST proposals/<uuid:proposal_id>/skip/": "302: REVIEWS; 403: WATCHES; 404",
-    "POST proposals/<uuid:proposal_id>/assign/": "302: senior; 403: reviewer WATCHES; 404",
-    "POST proposals/<uuid:proposal_id>/escalate/": "302: REVIEWS; 403: WATCHES; 404",
+    "POST proposals/<uuid:proposal_id>/assign/": "302: REVIEWS; 403: WATCHES; 404",
+    # (its queue hands on to no other)
+    "POST proposals/<uuid:proposal_id>/escalate/": "409: REVIEWS; 403: WATCHES; 404",
     "POST proposals/<uuid:proposal_id>/undo/": "409: SEES; 404",
     "POST proposals/<uuid:proposal_id>/dispute/": "302: REVIEWS MANAGES; 403: LOOKS; 404",
     # Watching: the agent's people take back what they may not approve
@@ -194,15 +196,18 @@ ROWS: dict[str, str] = {
     "GET monitor/pulse/": "204: nobody editor ~editor prober ~prober; 200",
     "POST monitor/<uuid:proposal_id>/veto/": "302: REVIEWS; 403: WATCHES; 404",
     "POST monitor/<uuid:proposal_id>/recall/": "302: REVIEWS MANAGES; 403: LOOKS; 404",
-    "POST monitor/<uuid:proposal_id>/rollback/": "302: REVIEWS MANAGES; 403: LOOKS; 404",
+    # (no action type undoes it)
+    "POST monitor/<uuid:proposal_id>/rollback/": "409: REVIEWS MANAGES; 403: LOOKS; 404",
     "POST monitor/<uuid:proposal_id>/pause/": "302: MANAGES; 403: REVIEWS LOOKS; 404",
     "GET outcomes/unknown/": "200",
     "POST outcomes/<uuid:proposal_id>/settle/": "302: REVIEWS MANAGES; 403: LOOKS; 404",
-    "GET objects/<str:object_type>/<str:object_id>/": "302: SEES; 404",
-    # Stops: whoever sees it going wrong pulls, whoever answers for it lifts. The pulled one is ~agent's
+    # Leads to the page of what an event names, which says whether he may see it; names nothing that he may not
+    "GET objects/<str:object_type>/<str:object_id>/": "302",
+    # Stops: whoever sees it going wrong pulls, whoever answers for it lifts. The pulled one is ~agent's. What somebody
+    # may not pull is none of his choices, and neither is what does not exist (422); so with incidents' proposals
     "GET stops/": "200",
-    "POST stops/pull/": "302: REVIEWS MANAGES; 404",
-    "POST stops/<int:stop_id>/lift/": "302: ~owner ~manager admin; 403: ~reviewer ~senior ~reader auditor; 404",
+    "POST stops/pull/": "302: REVIEWS MANAGES; 422",
+    "POST stops/<int:stop_id>/lift/": "302: ~owner ~manager admin; 403: ~reviewer ~senior auditor; 404",
     # Reviews after the fact, disputes, incidents
     "GET disputes/": "200",
     "GET reviews/": "200",
@@ -214,7 +219,7 @@ ROWS: dict[str, str] = {
     "POST reviews/<int:review_id>/release/": "302",
     "GET incidents/": "200",
     "GET incidents/report/": "200",
-    "POST incidents/report/": "302: SEES; 404",
+    "POST incidents/report/": "302: SEES; 422",
     "GET incidents/<int:incident_id>/": "200: SEES; 404",
     "POST incidents/<int:incident_id>/write/": "302: owner admin; 403: REVIEWS manager LOOKS; 404",
     # Notifications are one's own
@@ -243,7 +248,7 @@ ROWS: dict[str, str] = {
     "GET probes/mine/": "200",
     "POST probes/mine/<int:serving_id>/appeal/": "404",
     "GET probes/appeals/": "200: senior ~senior admin; 403",
-    "POST probes/appeals/<int:serving_id>/answer/": "302: senior; 403",
+    "POST probes/appeals/<int:serving_id>/answer/": "302: senior; 404: ~senior; 403",
     # Agents: their people manage, auditors look, for others there is no such agent
     "GET agents/": "200",
     "GET agents/<slug:slug>/": "200: WATCHES; 404",
@@ -272,7 +277,7 @@ ROWS: dict[str, str] = {
     "GET agents/<slug:slug>/versions/": "200: WATCHES; 404",
     "POST agents/<slug:slug>/versions/declare/": "422: MANAGES; 403: LOOKS; 404",
     "POST agents/<slug:slug>/versions/equivalence/": "422: MANAGES; 403: LOOKS; 404",
-    "POST agents/<slug:slug>/versions/answers/<int:signature_id>/": "404",
+    "POST agents/<slug:slug>/versions/answers/<int:signature_id>/": "404: admin; 403: owner manager LOOKS; 404",
     # Mandates and tiers
     "GET agents/<slug:slug>/mandates/<str:action_type>/": "200: WATCHES; 404",
     "GET agents/<slug:slug>/mandates/<str:action_type>/what-if/": "200: WATCHES; 404",
@@ -308,8 +313,9 @@ ROWS: dict[str, str] = {
     "POST setup/": "302: OUTSIDE; 302",
     "GET setup/policies/": "200",
     "GET setup/policies/<slug:domain>/": "200",
-    "GET setup/policies/-/add/": "200: editor ~editor admin; 403",
-    "POST setup/policies/-/add/": "200: editor ~editor admin; 403",
+    # (a policy for a domain that has none is nobody's domain yet)
+    "GET setup/policies/-/add/": "200: admin; 403",
+    "POST setup/policies/-/add/": "200: admin; 403",
     "GET setup/policies/<slug:domain>/publish/": "200: editor admin; 403",
     "POST setup/policies/<slug:domain>/publish/": "200: editor admin; 403",
     "GET setup/queues/": "200",
@@ -336,7 +342,7 @@ ROWS: dict[str, str] = {
     # People and teams: admins change, auditors of everything look
     "GET people/": "200: READS; 403",
     "GET people/<int:person_id>/": "200: READS; 403",
-    "POST people/<int:person_id>/": "200: admin; 403",
+    "POST people/<int:person_id>/": "422: admin; 403",
     "GET people/invite/": "200: admin; 403",
     "POST people/invite/": "200: admin; 403",
     "POST people/<int:person_id>/deactivate/": "302: admin; 403",
@@ -357,7 +363,7 @@ ROWS: dict[str, str] = {
     "POST people/<int:person_id>/factors/take/": "409: admin; 403",
     "GET people/<int:person_id>/accounts/": "200: READS; 403",
     "POST people/<int:person_id>/accounts/": "200: admin; 403",
-    "POST people/<int:person_id>/accounts/<int:link_id>/untie/": "404: admin; 403",
+    "POST people/<int:person_id>/accounts/<int:link_id>/untie/": "422: admin; 403",
     # Asking for a role is everybody's; one that `nobody` has asked for is answered by somebody else
     "GET access/requests/": "200",
     "POST access/requests/ask/": "422",
@@ -398,7 +404,7 @@ ROWS: dict[str, str] = {
     "POST directory/tokens/issue/": "422: admin; 403",
     "POST directory/tokens/<int:token_id>/revoke/": "404: admin; 403",
     "POST directory/teams/connect/": "422: admin; 403",
-    "POST directory/teams/<int:team_id>/disconnect/": "302: admin; 403",
+    "POST directory/teams/<int:team_id>/disconnect/": "404: admin; 403",
     "GET teams/": "200: READS; 403",
     "POST teams/": "200: admin; 403",
     "GET teams/<int:team_id>/": "200: READS; 403",

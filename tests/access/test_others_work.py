@@ -2,12 +2,13 @@
 count, order, page number, live message or export tells of it."""
 
 import re
+from itertools import zip_longest
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from accounts.exceptions import NotFound
-from agents import http
 from agents.exceptions import BadCredential
 from approvals import news
 from config import streaming, waiting
@@ -23,7 +24,7 @@ LISTS = (
 )
 CHANGING = re.compile(
     r'name="csrfmiddlewaretoken" value="[^"]*"|"X-CSRFToken": "[^"]*"|<time[^>]*>[^<]*</time>|'
-    r"&quot;X-CSRFToken&quot;: &quot;\w*&quot;|\d+ (?:second|minute)s?\b|\d+ (?:s|min)\b"
+    r"&quot;X-CSRFToken&quot;: &quot;\w*&quot;|data-(?:session|now)=\"\d+\"|\d+ (?:second|minute)s?\b|\d+ (?:s|min)\b"
 )
 
 
@@ -37,6 +38,7 @@ def crowd(small_world: World) -> Crowd:
 
 
 def shown(crowd: Crowd, who: str, word: str) -> dict[str, str]:
+    """What each list says to him, without what differs between any two requests."""
     found = {}
     for place in LISTS:
         where = place.format(word=word)
@@ -54,8 +56,14 @@ def test_what_happens_elsewhere_changes_nothing_here(who: str, crowd: Crowd) -> 
         for number in range(20, 23):
             propose(other.the, other.word, number)
         after = shown(crowd, who, other.word)
-    changed = {place for place, text in before.items() if after[place] != text}
-    assert changed == set()
+    changed = {place: first_difference(before[place], after[place]) for place in before}
+    assert {place: told for place, told in changed.items() if told} == {}
+
+
+def first_difference(one: str, other: str) -> str:
+    """The first line that is not the same in both; nothing where all are."""
+    lines = zip_longest(one.splitlines(), other.splitlines(), fillvalue="")
+    return next((f"{before.strip()} → {after.strip()}" for before, after in lines if before != after), "")
 
 
 @pytest.mark.parametrize("who", table.SCOPED)
@@ -77,7 +85,15 @@ def test_live_messages_are_of_things_one_may_see(who: str, crowd: Crowd) -> None
 # The doors beside Django's handler
 
 
+@pytest.fixture
+def same_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A door begins and ends with a connection of its own thread; here the world lives in this one's transaction."""
+    for door in (streaming, waiting):
+        monkeypatch.setattr(door, "close_old_connections", lambda: None)
+
+
 @pytest.mark.parametrize("who", EVERYBODY)
+@pytest.mark.usefixtures("same_connection")
 def test_only_who_is_signed_in_and_active_listens(who: str, crowd: Crowd) -> None:
     listener = streaming._listener(crowd.session_of(who), ["queues", "agents"])
     assert (listener is not None) == (who in PEOPLE)
@@ -85,14 +101,34 @@ def test_only_who_is_signed_in_and_active_listens(who: str, crowd: Crowd) -> Non
         assert listener.person == crowd.world.people[who].pk
 
 
+@pytest.mark.usefixtures("same_connection")
 def test_only_its_own_agent_waits_for_a_proposal(crowd: Crowd) -> None:
     world = crowd.world
-    _, is_open, content = waiting._read(
-        world.here.pending.pk, http.bearer_hash(f"Bearer {world.here.the.token}")
-    )
+
+    def read(header: str) -> tuple[int, bool, bytes]:
+        return waiting._read(waiting._Asked(world.here.pending.pk, header, "127.0.0.1"))
+
+    _, is_open, content = read(f"Bearer {world.here.the.token}")
     assert is_open and str(world.here.pending.pk).encode() in content
     with pytest.raises(NotFound):
-        waiting._read(world.here.pending.pk, http.bearer_hash(f"Bearer {world.there.the.token}"))
+        read(f"Bearer {world.there.the.token}")
     for header in ("", "Bearer made-up", f"Basic {world.here.the.token}"):
         with pytest.raises(BadCredential):
-            waiting._read(world.here.pending.pk, http.bearer_hash(header))
+            read(header)
+
+
+def test_an_agent_is_named_by_its_number_to_nobody_who_may_not_see_it(crowd: Crowd) -> None:
+    """The page about what an event names: its address would tell the agent's name."""
+    the = crowd.world.there.the
+    for kind, pk in (("agent", the.agent.pk), ("mandate", the.mandate.pk)):
+        where = reverse("approvals:object", args=(kind, pk))
+        assert crowd.ask("reader", "GET", where).status_code == 404
+        assert crowd.ask("~reader", "GET", where)["Location"] == reverse(
+            "approvals:agent", args=[the.agent.slug]
+        )
+
+
+def test_a_queue_is_named_to_nobody_who_hands_back_what_he_may_not_see(crowd: Crowd) -> None:
+    where = reverse("approvals:proposal_release", args=[crowd.world.there.pending.pk])
+    assert crowd.ask("reviewer", "POST", where).status_code == 404
+    assert crowd.world.there.the.queue.slug in crowd.ask("~reviewer", "POST", where)["Location"]

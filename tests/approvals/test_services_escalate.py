@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts.exceptions import DomainError
+from accounts.exceptions import DomainError, NotFound
 from accounts.models import User
 from approvals import escalation
 from approvals.exceptions import AlreadyClaimed, MayNotDecide, NowhereToEscalate, ProposalChanged, WrongState
@@ -93,8 +93,10 @@ def test_only_a_reviewer_who_may_decide_escalates() -> None:
     the = chained("upper")
     set_up.assign_reviewer(queue_slug=the.queue.slug, to=the.agent.owner, actor=admin())
     proposal = the.propose()
-    for who in (person(), admin(), the.agent.owner, User.objects.get(name="Boss of upper")):
+    for who in (admin(), the.agent.owner):
         assert refusal(proposal, who) is MayNotDecide
+    for who in (person(), User.objects.get(name="Boss of upper")):
+        assert refusal(proposal, who) is NotFound
 
 
 def test_what_a_colleague_is_on_or_has_just_decided_stays_with_him() -> None:
