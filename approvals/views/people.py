@@ -7,12 +7,13 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
-from accounts import permissions, second_factor, sessions
+from accounts import permissions
 from accounts.forms import PersonForm
 from accounts.http import person as me
 from accounts.linked import linked_accounts
 from accounts.models import User
 from accounts.services import people
+from accounts.views_security import shown_of
 from agents.models import Agent
 from approvals import rights
 from approvals.models import Proposal
@@ -46,9 +47,7 @@ def _context(request: HttpRequest, found: User, form: PersonForm) -> dict[str, A
         "teams": [
             (team, held.joins.get(team.pk, {}).get(found.pk)) for team in found.groups.order_by("name")
         ],
-        "sessions": len(sessions.of(found)),
-        "has_factor": second_factor.has_one(found),
-        "needs_factor": second_factor.is_called_for(found),
+        "sign_in": shown_of(found),
         "accounts": linked_accounts(found),
         "may_edit": me(request).is_admin,
         "events": trail.latest_about([("person", [str(found.pk)])]),

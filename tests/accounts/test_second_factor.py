@@ -295,6 +295,42 @@ def test_an_admin_takes_lost_factors_away_but_not_his_own(client: Client) -> Non
     assert password_given(user)[1]["Location"] == "/"
 
 
+def test_admins_see_on_a_persons_page_where_and_with_what_he_signs_in(client: Client) -> None:
+    user, boss, reader = factories.person("Nora"), factories.admin(), factories.auditor()
+    page = f"/people/{user.pk}/"
+    client.force_login(boss)
+    plain = client.get(page).content.decode()
+    assert "/factors/take/" not in plain and "/sessions/end/" not in plain
+    theirs = Client(
+        headers={"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+    )
+    theirs.post("/account/login/", {"login": user.email, "password": PASSWORD})
+    with_app(user)
+
+    html = client.get(page).content.decode()
+    for words in (
+        "Firefox",
+        "authenticator app",
+        f"{page}factors/take/",
+        f"{page}sessions/end/",
+        f"{page}accounts/",
+    ):
+        assert words in html
+    own = client.get(f"/people/{boss.pk}/").content.decode()
+    assert "/factors/take/" not in own and "/sessions/end/" not in own
+    client.force_login(reader)
+    read = client.get(page).content.decode()
+    assert "set up" in read
+    for words in ("Firefox", "/factors/take/", "/sessions/end/"):
+        assert words not in read
+
+    client.force_login(boss)
+    told = client.post(f"{page}sessions/end/", follow=True).content.decode()
+    assert "Nora is signed out everywhere. Sessions ended: 1." in told and "Firefox" not in told
+    assert theirs.get("/preferences/").status_code == 302
+    assert "/factors/take/" not in client.post(f"{page}factors/take/", follow=True).content.decode()
+
+
 # — Being required
 
 
