@@ -23,6 +23,8 @@ def waiting(state: str) -> tuple[Desk, Proposal]:
     Queue.objects.filter(pk=the.queue.pk).update(bulk_amount=1000)
     Agent.objects.filter(pk=the.agent.pk).update(state=state)
     return the, Proposal.objects.get(pk=proposal.pk)
+
+
 @pytest.mark.parametrize(("state", "words"), WORDS, ids=[state for state, _ in WORDS])
 def test_it_is_said_in_words_wherever_an_approval_is_tried(client: Client, state: str, words: str) -> None:
     the, proposal = waiting(state)

@@ -4,7 +4,9 @@ import re
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group
+from django.test import Client
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from accounts.models import RoleAssignment, User, assign_role
@@ -40,6 +42,8 @@ def company() -> tuple[User, Queue, Group]:
         given_by=admin(),
         reason=HOSTILE[0],
     )
+    Authenticator.objects.create(user=the.second, type="webauthn", data={"name": HOSTILE[1] + HOSTILE[3]})
+    Client().force_login(the.second)
     return the.second, the.queue, team
 
 
