@@ -1,7 +1,7 @@
 """Every address asked by everybody: the addresses there are, how one is filled in, and what an answer counts as."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -143,7 +143,8 @@ def _whole(answer: Any) -> HttpResponseBase:
         answer.whole = content
     else:
         answer.whole = answer.content
-    return answer
+    given: HttpResponseBase = answer
+    return given
 
 
 def word(answer: HttpResponseBase) -> str:
@@ -225,7 +226,7 @@ def line(method: str, route: str, answers: dict[str, str]) -> str:
     return f'"{method} {route}": "{"; ".join([*clauses, default])}",'
 
 
-def _usual(answers: Iterator[str] | Any) -> str:
+def _usual(answers: Iterable[str]) -> str:
     found = list(answers)
     return max(set(found), key=lambda one: (found.count(one), one))
 

@@ -1,6 +1,7 @@
 """One world for a module: made once, in a transaction that is never committed."""
 
 from collections.abc import Iterator
+from types import TracebackType
 
 import pytest
 from django.core.cache import cache
@@ -34,6 +35,8 @@ class undone(transaction.Atomic):
         super().__init__(using=None, savepoint=True, durable=False)
         self._from_testcase = True
 
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
         transaction.set_rollback(True)
-        super().__exit__(*raised)
+        super().__exit__(kind, raised, trace)

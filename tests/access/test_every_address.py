@@ -8,6 +8,7 @@ import pytest
 from django.core.cache import cache
 from django.urls import get_resolver
 
+from accounts.models import User
 from tests.access import table
 from tests.access.asking import (
     ADMINISTRATION,
@@ -21,7 +22,7 @@ from tests.access.asking import (
     word,
 )
 from tests.access.sending import ABOUT, SENT, SPELLED
-from tests.access.world import World
+from tests.access.world import Side, World
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ALL = list(dict.fromkeys(routes()))
@@ -143,8 +144,22 @@ def test_nothing_of_the_other_side_stands_in_any_answer(who: str, crowd: Crowd) 
             where = filled(route, world, side, who, about)
             answer: Any = crowd.ask(who, "GET", where)
             text = answer.whole.decode("utf-8", "replace") + str(dict(answer.headers))
-            text = text.replace(where, "")
+            text = without_choices(text.replace(where, ""), name, other)
             found = sorted(set(re.findall(rf"(?i)[\w-]*{other.word}[\w -]{{0,20}}", text)))
             if found:
                 leaks[f"GET {where} {answer.status_code}"] = found[:5]
-    assert leaks == {}
+    assert leaks == {}, "\n".join(f"{where}: {found}" for where, found in leaks.items())
+
+
+def without_choices(text: str, row: str, other: Side) -> str:
+    """A page's text without the names that its choices may name (`table.CHOICES`)."""
+    kind, _ = table.CHOICES.get(row, ("", ""))
+    names: list[str] = []
+    if kind == "people":
+        known = User.objects.filter(name__startswith=other.word).values_list("name", "email")
+        names = [one for pair in known for one in pair]
+    elif kind == "queues":
+        names = [other.the.queue.name, other.the.queue.slug]
+    for one in names:
+        text = text.replace(one, "")
+    return text

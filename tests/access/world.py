@@ -252,21 +252,18 @@ def _staffed(the: Desk, domain: str) -> dict[str, User]:
         name: person(f"{word} {name.title()}")
         for name in ("reviewer", "senior", "manager", "editor", "prober", "reader")
     }
-    queue, agent = (
-        {"scope": Scope.QUEUE, "scope_id": str(the.queue.pk)},
-        {
-            "scope": Scope.AGENT,
-            "scope_id": str(the.agent.pk),
-        },
-    )
-    within: dict[str, Any] = {"scope": Scope.DOMAIN, "scope_id": domain}
-    assign_role(Role.REVIEWER, to=made["reviewer"], **queue)
-    assign_role(Role.SENIOR_REVIEWER, to=made["senior"], **queue)
-    assign_role(Role.AGENT_OWNER, to=made["manager"], **agent)
-    assign_role(Role.POLICY_EDITOR, to=made["editor"], **within)
-    assign_role(Role.PROBE_AUTHOR, to=made["prober"], **within)
-    for where in (queue, agent, within):
-        assign_role(Role.AUDITOR, to=made["reader"], **where)
+    queue, agent = str(the.queue.pk), str(the.agent.pk)
+    for role, name, scope, scope_id in (
+        (Role.REVIEWER, "reviewer", Scope.QUEUE, queue),
+        (Role.SENIOR_REVIEWER, "senior", Scope.QUEUE, queue),
+        (Role.AGENT_OWNER, "manager", Scope.AGENT, agent),
+        (Role.POLICY_EDITOR, "editor", Scope.DOMAIN, domain),
+        (Role.PROBE_AUTHOR, "prober", Scope.DOMAIN, domain),
+        (Role.AUDITOR, "reader", Scope.QUEUE, queue),
+        (Role.AUDITOR, "reader", Scope.AGENT, agent),
+        (Role.AUDITOR, "reader", Scope.DOMAIN, domain),
+    ):
+        assign_role(role, to=made[name], scope=scope, scope_id=scope_id)
     return {**made, "owner": the.agent.owner}
 
 

@@ -1,6 +1,7 @@
 """The API does what its document says, whatever is sent: no fault of ours, nothing outside the schema (`make fuzz`)."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 from django.core.cache import cache
@@ -23,7 +24,7 @@ def the() -> Iterator[Desk]:
     cache.clear()
 
 
-def proposals(the: Desk) -> list[object]:
+def proposals(the: Desk) -> list[UUID]:
     """In each state that the API treats in its own way."""
     executing, done = the.approved(), the.approved()
     for one in (executing, done):
