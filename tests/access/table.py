@@ -48,9 +48,13 @@ CHOICES: dict[str, tuple[str, str]] = {
     ),
     "access/requests/": ("queues", "what one may ask a role on: nobody could ask for what he cannot name"),
     "agents/<slug:slug>/": ("people", "to whom the owner gives his agent to manage"),
+    "agents/<slug:slug>/mandates/-/add/": (
+        "kinds",
+        "what an agent may be given a mandate for; all may read the list",
+    ),
     "setup/policies/<slug:domain>/publish/": ("queues", "where a rule may send proposals"),
 }
-"""Pages that name people, or queues, of the other side in a choice: what of it, and why. Nothing else of it stands
+"""Pages that name people, queues or kinds of action of the other side in a choice: what of it, and why. Nothing else of it stands
 there, and nothing of it on any other page."""
 
 _LEAD_BACK = (

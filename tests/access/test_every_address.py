@@ -160,6 +160,8 @@ def without_choices(text: str, row: str, other: Side) -> str:
         names = [one for pair in known for one in pair]
     elif kind == "queues":
         names = [other.the.queue.name, other.the.queue.slug]
+    elif kind == "kinds":
+        names = [other.the.action_type.label, other.the.action_type.name]
     for one in names:
         text = text.replace(one, "")
     return text
