@@ -84,9 +84,9 @@ def test_commands_in_the_documents_exist() -> None:
     named = {command for text in texts for command in re.findall(r"manage\.py ([a-z_]+)", text)}
     assert named - set(get_commands()) == set()
     targets = set(
-        re.findall(r"^([a-z]+)(?: [a-z]+)*:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        re.findall(r"^([a-z-]+)(?: [a-z-]+)*:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     )
     for line in re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE):
         targets |= set(line.split())
-    made = {target for text in texts for target in re.findall(r"`make ([a-z]+)", text)}
+    made = {target for text in texts for target in re.findall(r"`make ([a-z-]+)", text)}
     assert made - targets == set()
