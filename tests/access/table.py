@@ -54,8 +54,8 @@ CHOICES: dict[str, tuple[str, str]] = {
     ),
     "setup/policies/<slug:domain>/publish/": ("queues", "where a rule may send proposals"),
 }
-"""Pages that name people, queues or kinds of action of the other side in a choice: what of it, and why. Nothing else of it stands
-there, and nothing of it on any other page."""
+"""Pages that name people, queues or kinds of action of the other side in a choice: what of it, and why. Nothing else
+of it stands there, and nothing of it on any other page."""
 
 _LEAD_BACK = (
     *(f"monitor/<uuid:proposal_id>/{name}/" for name in ("veto", "recall", "rollback", "pause")),
