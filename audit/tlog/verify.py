@@ -65,8 +65,8 @@ def _workers(processes: int) -> Iterator[Any]:
 
 
 def _pool(processes: int) -> ProcessPoolExecutor | None:
-    """None where the machine has no semaphores for one (Python raises NotImplementedError there) or forbids processes:
-    the verification then runs in this one."""
+    """None where the machine has no semaphores for one, which Python answers by the third error below, or forbids
+    processes: the verification then runs in this one."""
     try:
         pool = ProcessPoolExecutor(processes)
         pool.submit(int).result()
