@@ -147,7 +147,8 @@ def reactivate(*, person_id: int, actor: User) -> tuple[User, str]:
         person.is_active = True
         person.save(update_fields=["is_active"])
         _forget_password(person)
-        second_factor.taken_away(person, by=actor)  # passkeys of before open nothing: the link alone lets him in
+        # Passkeys of before open nothing: the link alone lets him in.
+        second_factor.taken_away(person, by=actor)
         recording.record(
             actor=actor.actor(),
             kind=Kind.PERSON_REACTIVATED,
