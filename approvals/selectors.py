@@ -97,9 +97,7 @@ def my_queues(user: User) -> list[tuple[Queue, Tally]]:
 
 def queues_of(user: User) -> list[Queue]:
     """The queues this person reviews."""
-    return list(
-        Queue.objects.filter(pk__in=permissions.readable_queue_ids(user)).order_by("domain", "name")
-    )
+    return list(Queue.objects.filter(pk__in=permissions.readable_queue_ids(user)).order_by("domain", "name"))
 
 
 def queue_for(user: User, slug: str) -> Queue:

@@ -48,7 +48,9 @@ def go_live(*, agent_id: int, actor: User) -> Agent:
         agent = _locked(agent_id)
         permissions.manages_now(actor, agent)
         if agent.state != AgentState.PREPARING:
-            raise Conflict(f"The agent is {agent.get_state_display().lower()}; only one in preparation is set live.")
+            raise Conflict(
+                f"The agent is {agent.get_state_display().lower()}; only one in preparation is set live."
+            )
         needed = readiness.missing(agent)
         if needed:
             raise Conflict(f"It still needs {'; '.join(needed)}.")

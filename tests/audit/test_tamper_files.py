@@ -282,7 +282,9 @@ def test_a_cut_behind_an_anchor_is_found_by_the_anchor(log: Log, tmp_path: Path)
 
 
 @pytest.mark.parametrize("remembers", ["older export", "witness", "timestamp", "nobody"])
-def test_a46_a_tree_made_anew_with_the_real_key(remembers: str, log: Log, export: Path, tmp_path: Path) -> None:
+def test_a46_a_tree_made_anew_with_the_real_key(
+    remembers: str, log: Log, export: Path, tmp_path: Path
+) -> None:
     """An insider with database and key writes the history anew: one event less, everything signed and in order."""
     found = tampering.entries(log.path, width(log))
     gone = log.events[5]
