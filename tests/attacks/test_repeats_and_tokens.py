@@ -51,7 +51,7 @@ def test_a_repeat_after_the_decision_shows_the_present_state() -> None:
 def test_a34_another_body_is_422() -> None:
     the = desk()
     agent = AgentCalls(the)
-    agent.propose(key="k")
+    first = agent.propose(key="k")
     for answer in (
         agent.propose({**ARGUMENTS, "amount": 1}, key="k"),
         agent.propose(key="k", summary="other"),
@@ -59,6 +59,7 @@ def test_a34_another_body_is_422() -> None:
     ):
         assert (answer.status, answer.code) == (422, "idempotency_key_reused")
         assert answer.body["errors"][0]["field"] == "Idempotency-Key"
+        assert answer.body["proposal"] == first.body["id"]
     assert Proposal.objects.count() == 1
 
 
