@@ -33,6 +33,8 @@ class CountersignError(Exception):
         self.retry_after = retry_after
         self.unsure = False
         """An earlier try of the same request may have been carried out, though its answer never came."""
+        self.proposal_id = ""
+        """The proposal that a key stands for already, where another content came under it (`idempotency_key_reused`)."""
 
     def __str__(self) -> str:
         fields = "; ".join(f"{error.get('field')}: {error.get('message')}" for error in self.errors)

@@ -107,7 +107,7 @@ def problem_of(
     """The error that a problem document (RFC 9457) tells of."""
     errors = document.get("errors")
     given = document.get("retry_after") if retry_after is None else retry_after
-    return CountersignError(
+    error = CountersignError(
         str(document.get("detail") or document.get("title") or "The request was refused."),
         code=str(document.get("code") or "error"),
         status=int(document.get("status") or status),
@@ -115,3 +115,5 @@ def problem_of(
         errors=[dict(one) for one in errors if isinstance(one, dict)] if isinstance(errors, list) else [],
         retry_after=float(given) if isinstance(given, (int, float)) else None,
     )
+    error.proposal_id = str(document.get("proposal") or "")
+    return error
