@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from django.db import connection
 
+from approvals import outbox
 from approvals.models import Proposal
 from approvals.routing import Route
 from audit.models import AuditEvent, Content
@@ -45,8 +46,9 @@ new AS (
     FROM authority, slot, json_populate_record(NULL::approvals_proposal, (%(proposal)s)::json) AS row
     WHERE authority.number = %(authority)s AND slot.free
     ON CONFLICT (agent_id, idempotency_key) DO NOTHING
-    RETURNING id, digest, created_at, kept_context_id
+    RETURNING id, agent_id, state, planted, digest, created_at, kept_context_id
 ),
+told AS ({outbox.ARRIVED}),
 revision AS (
     INSERT INTO approvals_revision (proposal_id, number, canonical, digest, reply, created_at, document)
     SELECT id, 1, %(canonical)s, digest, '', created_at, countersign_words(%(words)s) FROM new

@@ -27,9 +27,11 @@ from approvals.services import (
     retain,
     rollback,
     second_person,
+    send_webhooks,
     settle,
     stop,
     watch_log,
+    webhooks,
 )
 
 
@@ -92,6 +94,18 @@ def tick() -> dict[str, int]:
 def send_messages() -> int:
     """E-mails and chat messages that are due, apart from `tick`, whose clock no mail server may hold up."""
     return deliver.send_due()
+
+
+@shared_task(name="approvals.tasks.webhooks")
+def send_the_webhooks() -> int:
+    """What agents' endpoints are to hear of; one of these always listens, so that a decision leaves at once."""
+    return send_webhooks.send_due(waits=True)
+
+
+@shared_task(name="approvals.tasks.clear_webhooks")
+def clear_webhooks() -> int:
+    """Hourly: what arrived or died a month ago."""
+    return webhooks.clear(now=timezone.now())
 
 
 @shared_task(name="approvals.tasks.probe")

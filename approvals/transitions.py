@@ -1,15 +1,15 @@
 """The only writer of a proposal's state. Every change bumps the version, is audited in the same transaction (I6)
-and announced to waiting agents by NOTIFY, which PostgreSQL delivers at the commit."""
+and announced to waiting agents by NOTIFY, which PostgreSQL delivers at the commit, and to their webhooks by rows
+(approvals/outbox.py)."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import F
 
 from accounts.exceptions import NotFound
-from approvals import news, states
+from approvals import news, outbox, states
 from approvals.exceptions import WrongState
 from approvals.models import Claim, Proposal, Queue
 from approvals.states import State
@@ -109,7 +109,7 @@ def noted(
         detail=detail,
         policy_version=proposal.policy_version_id,
     )
-    _announce(proposal)
+    _announce(proposal, event=outbox.ROLLBACK_REQUESTED if kind == Kind.ROLLBACK_ASKED else "")
 
 
 def moved(
@@ -155,7 +155,6 @@ def _save(proposal: Proposal, at: datetime, fields: list[str]) -> None:
     proposal.changed_at = at
 
 
-def _announce(proposal: Proposal) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"{proposal.pk} {proposal.version}"])
+def _announce(proposal: Proposal, *, event: str = "") -> None:
+    outbox.changed(proposal, channel=CHANNEL, event=event)
     news.proposal_changed(proposal)

@@ -309,6 +309,12 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "approvals.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
     "deliver": {"task": "approvals.tasks.deliver", "schedule": 2.0, "options": {"expires": 4}},
+    "webhooks": {"task": "approvals.tasks.webhooks", "schedule": 2.0, "options": {"expires": 4}},
+    "clear_webhooks": {
+        "task": "approvals.tasks.clear_webhooks",
+        "schedule": crontab(minute="23"),
+        "options": {"expires": 3000},
+    },
     "probe": {"task": "approvals.tasks.probe", "schedule": 2.0, "options": {"expires": 4}},
     "assess": {"task": "approvals.tasks.assess", "schedule": 5.0, "options": {"expires": 10}},
     "watch_log": {"task": "approvals.tasks.watch_log", "schedule": 60.0, "options": {"expires": 50}},

@@ -9,6 +9,13 @@ from approvals.models.queues import Policy, PolicyVersion, Queue
 from approvals.models.reviews import BlindReview, Dispute, Incident, Judgement
 from approvals.models.signing import Challenge, Signature
 from approvals.models.watching import Backtest, RollbackRequest
+from approvals.models.webhooks import (
+    OpenNetwork,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookSecret,
+)
 
 __all__ = [
     "APPROVED",
@@ -26,6 +33,7 @@ __all__ = [
     "Incident",
     "Judgement",
     "Notification",
+    "OpenNetwork",
     "Outcome",
     "Policy",
     "PolicyVersion",
@@ -44,4 +52,8 @@ __all__ = [
     "Skip",
     "Verdict",
     "Vote",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookSecret",
 ]

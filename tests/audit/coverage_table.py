@@ -293,6 +293,8 @@ TASKS: dict[str, tuple[str, ...]] = {
     "approvals.tasks.deliver": nothing(
         "a message on its way is no change of state; its row says how it fared"
     ),
+    "approvals.tasks.webhooks": (K.WEBHOOK_PAUSED,),
+    "approvals.tasks.clear_webhooks": nothing("what arrived or died a month ago; nothing hangs on it"),
     "approvals.tasks.probe": (K.PROBE_SERVED, K.PROBE_DECIDED),
     "approvals.tasks.assess": (K.PROMOTION_PROPOSED, K.TIER_CHANGED),
     "approvals.tasks.watch_log": (K.LOG_STALLED,),

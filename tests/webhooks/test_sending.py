@@ -1,0 +1,291 @@
+"""From a change of state to an endpoint's ears: once it is committed, in order, at least once, or visibly dead."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from approvals import outbox, transitions, webhooks
+from approvals.models import Notification, Verdict, WebhookAttempt, WebhookDelivery
+from approvals.services import amend, redeem, report, send_webhooks
+from approvals.services import webhooks as managing
+from approvals.states import State
+from audit.events import system
+from audit.models import AuditEvent
+from tests.factories import desk
+from tests.receiver import says
+from tests.webhooks.conftest import Hook
+from tests.webhooks.verifying import verified
+
+pytestmark = pytest.mark.django_db(transaction=True)
+DEAD, QUEUED, SENT = (WebhookDelivery.State[name] for name in ("DEAD", "QUEUED", "SENT"))
+
+
+def test_every_change_arrives_signed_in_order_with_the_proposal_as_it_was(hook: Hook) -> None:
+    proposal = hook.the.propose()
+    hook.the.decide(proposal, Verdict.APPROVE)
+
+    assert hook.send() == 2
+
+    first, second = hook.server.heard
+    assert hook.server.types == ["proposal.pending", "proposal.approved"]
+    assert [verified(one, hook.secret) for one in (first, second)] == [first.said, second.said]
+    assert (first.said["data"]["version"], second.said["data"]["version"]) == (1, 2)
+    assert first.said["data"]["status"] == "pending"
+    assert (first.said["data"]["decision"], first.said["data"]["grant"]) == (None, None)
+    assert second.said["data"]["decision"]["verdict"] == "approve"
+    assert second.said["data"]["arguments"] == {"order_id": "A-1001", "amount": 42.5, "reason": "damaged"}
+    assert second.said["data"]["grant"]["token"]
+    assert [row.state for row in hook.rows()] == [SENT, SENT]
+    assert hook.send() == 0
+
+
+def test_the_data_is_the_representation_of_the_api(hook: Hook, client: Any) -> None:
+    proposal = hook.the.decide(hook.the.propose(), Verdict.APPROVE).proposal
+    hook.send()
+    answer = client.get(f"/api/v1/proposals/{proposal.pk}", headers=hook.the.headers)
+    assert hook.server.heard[-1].said["data"] == answer.json()
+
+
+def test_a_whole_life_is_told_and_an_edit_too(hook: Hook) -> None:
+    proposal = hook.the.propose()
+    changed = {"order_id": "A-1001", "amount": 40, "reason": "damaged"}
+    hook.the.decide(proposal, Verdict.EDIT, arguments=changed)
+    proposal.refresh_from_db()
+    redeem.redeem(proposal_id=proposal.pk, bearer=hook.the.bearer, digest=proposal.digest)
+    report.report(
+        proposal_id=proposal.pk,
+        agent=hook.the.agent,
+        request=report.OutcomeRequest(status="succeeded", external_id="R-1"),
+    )
+    hook.send()
+    assert hook.server.types == [
+        *("proposal.pending", "proposal.approved", "proposal.executing", "proposal.succeeded"),
+    ]
+    last, executing = hook.server.heard[-1].said["data"], hook.server.heard[-2].said["data"]
+    assert (last["outcome"]["external_id"], executing["outcome"]) == ("R-1", None)
+    assert [one.said["data"]["arguments"]["amount"] for one in hook.server.heard] == [42.5, 40, 40, 40]
+
+
+def test_a_grant_that_is_used_up_or_revoked_is_not_handed_out_late(hook: Hook) -> None:
+    proposal = hook.the.approved()
+    redeem.redeem(proposal_id=proposal.pk, bearer=hook.the.bearer, digest=proposal.digest)
+    hook.send()
+    approved = hook.server.heard[1].said
+    assert (approved["type"], approved["data"]["status"]) == ("proposal.approved", "approved")
+    assert approved["data"]["grant"] is None
+
+
+def test_what_is_rolled_back_is_told_to_nobody(hook: Hook) -> None:
+    proposal = hook.the.propose()
+
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        found = transitions.locked(proposal.pk)
+        transitions.apply(found, State.EXPIRED, actor=system("test"), at=hook.clock())
+        raise ZeroDivisionError
+
+    assert [row.event for row in hook.rows()] == ["proposal.pending"]
+
+
+def test_an_agent_without_an_endpoint_has_no_rows_and_pays_no_further_statement(hook: Hook) -> None:
+    """The same statements, whoever listens: the row is part of the one that tells waiting agents."""
+    other = desk()
+
+    def cost(of: Any) -> int:
+        proposal = of.propose()
+        with CaptureQueriesContext(connection) as made:
+            amend.withdraw(proposal_id=proposal.pk, agent=of.agent, reason="")
+        return len(made)
+
+    assert cost(other) == cost(hook.the)
+    assert WebhookDelivery.objects.exclude(endpoint=hook.endpoint).count() == 0
+    assert [row.event for row in hook.rows()] == ["proposal.pending", "proposal.withdrawn"]
+
+
+def test_only_chosen_events_are_written_down(hook: Hook) -> None:
+    managing.change(
+        endpoint_id=hook.endpoint.pk,
+        url=hook.endpoint.url,
+        events=["proposal.approved"],
+        label="",
+        actor=hook.the.agent.owner,
+    )
+    hook.the.decide(hook.the.propose(), Verdict.APPROVE)
+    hook.the.decide(hook.the.propose(), Verdict.REJECT)
+    hook.send()
+    assert hook.server.types == ["proposal.approved"]
+    assert set(webhooks.types_of(hook.reread())) == {"proposal.approved"}
+
+
+def test_a_failure_is_tried_again_after_growing_pauses(hook: Hook) -> None:
+    hook.server.answer = says(500, b"<b>broken</b>\x00")
+    hook.the.propose()
+
+    assert hook.send() == 0
+    assert hook.send() == 0
+    assert len(hook.server.heard) == 1, "the pause holds"
+    hook.later(seconds=7)
+    hook.server.answer = says(200, b"thanks")
+    assert hook.send() == 1
+
+    [row] = hook.rows()
+    first, second = row.tries.order_by("pk")
+    assert (row.state, row.attempts) == (SENT, 2)
+    assert (first.status, first.error, first.excerpt) == (
+        500,
+        "It answers 500.",
+        "<b>broken</b>\N{REPLACEMENT CHARACTER}",
+    )
+    assert (second.status, second.error, second.excerpt) == (200, "", "thanks")
+    assert hook.server.heard[0].id == hook.server.heard[1].id, "a receiver can tell a repetition"
+    assert first.digest == second.digest
+
+
+def test_a_later_version_waits_for_an_earlier_one_and_other_proposals_do_not(hook: Hook) -> None:
+    one = hook.the.propose()
+    hook.the.decide(one, Verdict.APPROVE)
+    other = hook.the.propose()
+    refused = str(one.pk)
+
+    def answer(handler: Any, heard: Any) -> None:
+        says(500 if heard.said["data"]["id"] == refused else 204)(handler, heard)
+
+    hook.server.answer = answer
+    hook.send()
+    told = [(one.said["data"]["id"], one.said["type"]) for one in hook.server.heard]
+    assert told == [(refused, "proposal.pending"), (str(other.pk), "proposal.pending")]
+
+    hook.server.answer = says(204)
+    hook.later(seconds=7)
+    hook.send()
+    assert hook.server.types[2:] == ["proposal.pending", "proposal.approved"]
+
+
+def test_after_three_days_it_is_dead_and_the_next_version_has_its_turn(hook: Hook) -> None:
+    proposal = hook.the.propose()
+    hook.the.decide(proposal, Verdict.APPROVE)
+
+    def answer(handler: Any, heard: Any) -> None:
+        says(400 if heard.said["type"] == "proposal.pending" else 204)(handler, heard)
+
+    hook.server.answer = answer
+    for _ in range(60):
+        hook.send()
+        hook.later(hours=4)
+        if hook.rows(state=DEAD):
+            break
+        hook.the.agent.webhooks.update(failing_since=None)  # others arrive meanwhile
+    hook.send()
+    first, second = hook.rows()
+    assert (first.state, first.error) == (DEAD, "It answers 400.")
+    begun, ended = first.begun_at, first.tries.latest("pk").at
+    assert begun is not None and ended - begun >= timedelta(days=3)
+    assert second.state == SENT
+    assert Notification.objects.filter(recipient=hook.the.agent.owner, kind="agent").exists()
+
+
+def test_an_endpoint_that_fails_for_long_is_paused_its_owner_told_and_resumed_loses_nothing(
+    hook: Hook,
+) -> None:
+    hook.server.answer = says(503)
+    hook.the.propose()
+    for _ in range(40):
+        hook.send()
+        hook.later(hours=4)
+    endpoint = hook.reread()
+    assert endpoint.paused_at is not None and "three days" in endpoint.paused_why
+
+    told = Notification.objects.filter(recipient=hook.the.agent.owner, kind="agent").order_by("pk")
+    assert ["has taken nothing for 6 hours" in told[0].text, "is paused" in told.last().text] == [True, True]  # type: ignore[union-attr]
+    assert told[0].link == f"/agents/{hook.the.agent.slug}/webhooks/{endpoint.pk}/"
+    assert len(told) == 2, "once each, not with every attempt"
+    event = AuditEvent.objects.get(kind="webhook.paused")
+    assert (event.actor_kind, event.actor_id) == ("system", "webhooks")
+
+    heard = len(hook.server.heard)
+    hook.server.answer = says(204)
+    hook.the.propose()
+    hook.send()
+    assert len(hook.server.heard) == heard, "nothing leaves while it is paused"
+
+    managing.resume(endpoint_id=endpoint.pk, actor=hook.the.agent.owner)
+    assert managing.redrive(endpoint_id=endpoint.pk, actor=hook.the.agent.owner) == 1
+    assert hook.send() == 2
+    assert [row.state for row in hook.rows()] == [SENT, SENT]
+    assert hook.reread().failing_since is None
+
+
+def test_an_endpoint_that_is_gone_is_paused_at_once(hook: Hook) -> None:
+    hook.server.answer = says(410)
+    hook.the.propose()
+    hook.send()
+    assert hook.reread().paused_why == "It answers 410: it is gone."
+
+
+def test_an_endpoint_that_is_down_costs_few_attempts_however_much_waits(hook: Hook) -> None:
+    for _ in range(12):
+        hook.the.propose()
+    hook.server.answer = says(503)
+    hook.send()
+    assert len(hook.server.heard) == 3
+    hook.later(seconds=6)
+    hook.send()
+    assert len(hook.server.heard) == 4, "after a rest one message finds out"
+    hook.later(minutes=11)
+    hook.server.answer = says(204)
+    assert hook.send() == 12
+
+
+def test_one_endpoint_that_fails_holds_up_no_other(hook: Hook) -> None:
+    second, _ = managing.add(
+        agent_id=hook.the.agent.pk,
+        url=hook.server.url + "?two",
+        events=[],
+        label="",
+        actor=hook.the.agent.owner,
+    )
+
+    def answer(handler: Any, heard: Any) -> None:
+        says(204 if heard.path.endswith("two") else 500)(handler, heard)
+
+    hook.server.answer = answer
+    hook.the.decide(hook.the.propose(), Verdict.APPROVE)
+    hook.send()
+    assert [row.state for row in second.deliveries.order_by("pk")] == [SENT, SENT]
+    assert [row.state for row in hook.rows()] == [QUEUED, QUEUED]
+
+
+def test_a_sender_that_was_overtaken_sends_nothing_more(hook: Hook) -> None:
+    hook.the.propose()
+    taken = send_webhooks._take(hook.clock())
+    assert taken is not None
+    hook.later(seconds=60)
+    assert send_webhooks._take(hook.clock()) is not None, "its lease has run out"
+    assert send_webhooks._begin(*taken, now=hook.clock()) is None
+
+
+def test_what_was_planted_is_told_to_no_endpoint(hook: Hook) -> None:
+    proposal = hook.the.propose()
+    WebhookDelivery.objects.all().delete()
+    proposal.planted = True
+    with transaction.atomic():
+        outbox.changed(proposal, channel="other")
+    assert hook.rows() == []
+
+
+def test_attempts_and_arrived_messages_go_after_a_month(hook: Hook) -> None:
+    hook.the.propose()
+    hook.send()
+    assert managing.clear(now=hook.clock() + timedelta(days=29)) == 0
+    assert managing.clear(now=hook.clock() + timedelta(days=31)) == 1
+    assert (hook.rows(), WebhookAttempt.objects.count()) == ([], 0)
+
+
+def test_what_waits_for_a_paused_endpoint_is_dead_after_a_month(hook: Hook) -> None:
+    hook.the.propose()
+    managing.pause(endpoint_id=hook.endpoint.pk, actor=hook.the.agent.owner)
+    managing.clear(now=hook.clock() + timedelta(days=31))
+    [row] = hook.rows()
+    assert (row.state, row.error) == (DEAD, "The endpoint has been paused for a month.")
