@@ -1,5 +1,6 @@
 """HTTP for agents: authentication, strict bodies, problem documents. Used by the API views of every app."""
 
+import hashlib
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
@@ -186,6 +187,26 @@ def as_json(value: Any, *, status: int = 200, headers: dict[str, str] | None = N
     return HttpResponse(
         msgspec.json.encode(value), status=status, content_type="application/json", headers=headers
     )
+
+
+def as_known(content: bytes, known: str, *, headers: dict[str, str] | None = None) -> HttpResponse:
+    """JSON with a strong ETag, or 304 without a body where `known`, an If-None-Match header, names it already.
+
+    The tag is of the bytes themselves, which begin anew with every version of what they show: equal tags are equal
+    bytes. Answers still say `no-store`: a grant is in them, and an HTTP cache is no place for it; the program that
+    asked keeps what it needs."""
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    tags = {one.strip().removeprefix("W/") for one in known.split(",")}
+    is_known = tag in tags or known.strip() == "*"
+    response = (
+        HttpResponse(status=304, headers=headers)
+        if is_known
+        else HttpResponse(content, content_type="application/json", headers=headers)
+    )
+    response["ETag"] = tag
+    if is_known:
+        del response["Content-Type"]
+    return response
 
 
 def problem(

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from approvals import api, api_activity, openapi
+from approvals import api, api_activity, api_events, openapi
 
 urlpatterns = [
     path("v1/me", api.me),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("v1/proposals/<uuid:proposal_id>/outcome", api.outcome),
     path("v1/proposals/<uuid:proposal_id>/withdraw", api.withdraw),
     path("v1/proposals/<uuid:proposal_id>/revise", api.revise),
+    path("v1/events", api_events.events),
     path("v1/openapi.json", openapi.document_view, name="openapi"),
     path("docs", openapi.docs_view, name="api-docs"),
 ]

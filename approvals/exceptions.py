@@ -25,6 +25,22 @@ class TooManyOpen(DomainError):
     title = "Too much is open"
 
 
+class CursorGone(DomainError):
+    """What has happened since this event cannot be told any more."""
+
+    code = "cursor_gone"
+    status = 410
+    title = "That is too long ago"
+
+
+class TooManyStreams(DomainError):
+    """The agent listens as often at once as it may."""
+
+    code = "too_many_streams"
+    status = 429
+    title = "Too many streams"
+
+
 class AlreadyAsked(Conflict):
     """Somebody has asked for the rollback of this proposal before."""
 

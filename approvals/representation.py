@@ -1,9 +1,11 @@
 """What an agent is told of its proposal (DESIGN.md §4). Probability and draw of audits are never in it (I11)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from django.db.models import F
 
 from approvals.models import Decision, Grant, Outcome, Proposal, Revision, RollbackRequest
 from approvals.states import State
@@ -22,13 +24,27 @@ def as_dict(proposal: Proposal) -> dict[str, Any]:
     revision = Revision.objects.select_related("decision__decider").get(
         proposal=proposal, number=proposal.revision
     )
+    return _with(proposal, revision)
+
+
+def several(proposals: Sequence[Proposal]) -> list[dict[str, Any]]:
+    """As `as_dict` for each, in their order, with one query for all their revisions and decisions."""
+    current = Revision.objects.select_related("decision__decider").filter(
+        proposal__in=proposals, number=F("proposal__revision")
+    )
+    revisions = {revision.proposal_id: revision for revision in current}
+    return [_with(proposal, revisions.get(proposal.pk)) for proposal in proposals]
+
+
+def _with(proposal: Proposal, revision: Revision | None) -> dict[str, Any]:
+    """A proposal that was edited between the reading of it and of its revision is read again alone."""
+    if revision is None or revision.number != proposal.revision:
+        return as_dict(proposal)
     decision = getattr(revision, "decision", None)
-    if proposal.state == State.PENDING:
-        decision = None
     return build(
         proposal,
         canonical=bytes(revision.canonical),
-        decision=decision,
+        decision=None if proposal.state == State.PENDING else decision,
         grant=getattr(proposal, "grant", None),
         outcome=getattr(proposal, "outcome", None),
         rollback=getattr(proposal, "rollback_request", None) if proposal.state in _WITH_ROLLBACK else None,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.exceptions import NotFound
@@ -219,17 +219,16 @@ def own_proposal(agent_id: int, proposal_id: UUID) -> Proposal:
     return found
 
 
+def own_by_id(agent_id: int, proposal_ids: list[UUID]) -> list[Proposal]:
+    """Those of them that are this agent's own, as `own_proposals` has them."""
+    return list(_own(agent_id).filter(pk__in=proposal_ids)) if proposal_ids else []
+
+
 def own_proposals(
     agent_id: int, *, before: UUID | None, state: str, limit: int, also: Q | None = None
 ) -> list[Proposal]:
     """An agent's own proposals, newest first, by keyset; `also` narrows them further."""
-    found = (
-        Proposal.objects.select_related("action_type__reversible_by", "queue", "agent", "grant", "outcome")
-        .select_related("rollback_request__asked_by")
-        .defer("plain_context", "reasoning", "summary", "current_state", "metadata")
-        .filter(agent_id=agent_id, planted=False)
-        .order_by("-id")
-    )
+    found = _own(agent_id).order_by("-id")
     if before is not None:
         found = found.filter(pk__lt=before)
     if state:
@@ -237,3 +236,13 @@ def own_proposals(
     if also is not None:
         found = found.filter(also)
     return list(found[:limit])
+
+
+def _own(agent_id: int) -> QuerySet[Proposal]:
+    """What an agent may know of, with all that its representation needs."""
+    return (
+        Proposal.objects.select_related("action_type__reversible_by", "queue", "agent", "grant", "outcome")
+        .select_related("rollback_request__asked_by")
+        .defer("plain_context", "reasoning", "summary", "current_state", "metadata")
+        .filter(agent_id=agent_id, planted=False)
+    )

@@ -1,9 +1,9 @@
-"""Three doors, one process: who waits and who listens is served by plain ASGI, the rest by Django's WSGI handler."""
+"""Four doors, one process: who waits and who listens is served by plain ASGI, the rest by Django's WSGI handler."""
 
 from config import wsgi  # first: it sets Django up, which everything below needs  # isort: skip
 import structlog
 
-from config import headers, streaming, waiting
+from config import doors, events, headers, mcp_door, streaming, waiting
 from config.bridge import Bridge, Message, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
@@ -42,8 +42,12 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
     if waiting.matches(scope):
         await waiting.application(scope, receive, send)
+    elif events.matches(scope):
+        await events.application(scope, receive, send)
     elif streaming.matches(scope):
         await streaming.application(scope, receive, send)
+    elif mcp_door.matches(scope):
+        await mcp_door.application(scope, receive, send, api=_answer)
     else:
         await _bridge(scope, receive, send)
 
@@ -54,8 +58,11 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         if message["type"] == "lifespan.startup":
             await send({"type": "lifespan.startup.complete"})
         else:
+            await mcp_door.close()  # first: its calls go through the others
+            await events.close()
             await waiting.close()
             await streaming.close()
+            doors.close()
             _bridge.close()
             await send({"type": "lifespan.shutdown.complete"})
             return

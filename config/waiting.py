@@ -7,7 +7,6 @@ everybody reads again. Waiting costs a coroutine, reading borrows one of a few t
 import asyncio
 import re
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import parse_qs
@@ -15,7 +14,7 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from django.db import OperationalError, close_old_connections, connection
+from django.db import OperationalError, connection
 from django.http import HttpResponse
 from psycopg.conninfo import make_conninfo
 
@@ -23,21 +22,25 @@ from accounts.exceptions import DomainError
 from agents import http
 from approvals import representation, selectors, states
 from approvals.transitions import CHANNEL
-from audit.events import Source
-from config import limits, refusals
+from config import doors
 from config.bridge import Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
 MAX_WAIT = 60.0
-READERS = 4
 RETRY = 1.0
 CHECK = 15.0
 """Seconds between two proofs that the listening connection still lives."""
 _PATH = re.compile(r"/api/v1/proposals/([0-9a-fA-F-]{36})\Z")
 
 
+def of_agent(agent_id: int) -> str:
+    """What to subscribe to for every change of an agent's proposals."""
+    return f"agent:{agent_id}"
+
+
 class Hub:
-    """Who waits for which proposal in this process, and the one connection that hears of changes."""
+    """Who waits for which proposal, or for any of which agent, in this process, and the one connection that hears of
+    changes."""
 
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
@@ -49,18 +52,23 @@ class Hub:
         self.is_draining = True
         self._wake_all()
 
-    def subscribe(self, proposal_id: str) -> asyncio.Event:
-        """An event that is set when the proposal may have changed."""
+    def subscribe(self, key: str) -> asyncio.Event:
+        """An event that is set when the proposal of this id, or one of the agent (`of_agent`), may have changed."""
         if self._listener is None or self._listener.done():
             self._listener = asyncio.create_task(self._listen())
         event = asyncio.Event()
-        self._waiting[proposal_id].add(event)
+        self._waiting[key].add(event)
         return event
 
-    def unsubscribe(self, proposal_id: str, event: asyncio.Event) -> None:
-        self._waiting[proposal_id].discard(event)
-        if not self._waiting[proposal_id]:
-            del self._waiting[proposal_id]
+    def unsubscribe(self, key: str, event: asyncio.Event) -> None:
+        self._waiting[key].discard(event)
+        if not self._waiting[key]:
+            del self._waiting[key]
+
+    def wake(self, key: str) -> None:
+        """It may have changed."""
+        for event in self._waiting.get(key, ()):
+            event.set()
 
     async def close(self) -> None:
         """Let go of the connection, when the process stops."""
@@ -86,8 +94,10 @@ class Hub:
             self._wake_all()
             while True:
                 async for notice in listener.notifies(timeout=CHECK):
-                    for event in self._waiting.get(notice.payload.split(" ")[0], ()):
-                        event.set()
+                    proposal_id, _, *agent = notice.payload.split(" ")
+                    self.wake(proposal_id)
+                    for agent_id in agent:
+                        self.wake(of_agent(int(agent_id)))
                 await asyncio.wait_for(
                     listener.execute("SELECT 1"), CHECK
                 )  # a half-dead connection is found out
@@ -111,15 +121,11 @@ def _conninfo() -> str:
 
 
 hub = Hub()
-_readers = ThreadPoolExecutor(READERS, thread_name_prefix="wait-read")
 
 
 async def close() -> None:
-    """Let go of connection and threads, when the process stops."""
-    global _readers
+    """Let go of the listening connection, when the process stops."""
     await hub.close()
-    _readers.shutdown(wait=True)
-    _readers = ThreadPoolExecutor(READERS, thread_name_prefix="wait-read")
 
 
 def matches(scope: Scope) -> bool:
@@ -133,43 +139,35 @@ def matches(scope: Scope) -> bool:
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer when the version is above `after_version`, or with the present state when the time is up."""
+    """Answer when the version is above `after_version`, or with the present state when the time is up.
+
+    `If-None-Match` spares who knows that state its body; it does not change how long is waited."""
+    response: HttpResponse | None
     try:
         seconds, after = _parameters(scope)
         found = _PATH.match(scope["path"])
         assert found is not None
-        asked = _Asked(UUID(found[1]), _header(scope, b"authorization"), _address(scope))
-        await asyncio.get_running_loop().run_in_executor(_readers, _spend, asked)
-        response = await _wait(asked, seconds, after, receive)
-    except DomainError as error:
-        response = http.problem_of(error)
-        if error.status in (401, 403, 429):
-            await asyncio.get_running_loop().run_in_executor(_readers, _note_refusal, scope, error)
-    except OperationalError:
-        response = http.problem(
-            status=503,
-            code="unavailable",
-            title="Not available right now",
-            detail="The database cannot be reached. Ask again.",
-            retry_after=2,
+        asked = _Asked(
+            UUID(found[1]), doors.header(scope, b"authorization"), doors.address(scope), _known(scope)
         )
+        await doors.read(doors.spend, asked.authorization, asked.address)
+        response = await _wait(asked, seconds, after, receive)
+    except (DomainError, OperationalError) as error:
+        response = await doors.refusal(scope, error)
     except ValueError:
         response = http.problem(status=404, code="not_found", title="Not found", detail="That is not an id.")
-    if response is None:
-        return
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
-    headers.append((b"content-length", str(len(response.content)).encode()))
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    await send({"type": "http.response.body", "body": response.content})
+    if response is not None:
+        await doors.send_whole(send, response)
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Which proposal, by whose token, and from where."""
+    """Which proposal, by whose token, from where, and what of it is known already (If-None-Match)."""
 
     proposal_id: UUID
     authorization: str
     address: str
+    known: str
 
 
 async def _wait(asked: _Asked, seconds: float, after: int | None, receive: Receive) -> HttpResponse | None:
@@ -182,11 +180,11 @@ async def _wait(asked: _Asked, seconds: float, after: int | None, receive: Recei
     try:
         while True:
             changed.clear()
-            version, is_open, content = await loop.run_in_executor(_readers, _read, asked)
+            version, is_open, content = await doors.read(_read, asked)
             news = not is_open if after is None else version > after
             left = deadline - loop.time()
             if news or left <= 0 or hub.is_draining:
-                return HttpResponse(content, content_type="application/json")
+                return http.as_known(content, asked.known)
             woken = asyncio.create_task(changed.wait())
             await asyncio.wait({woken, gone}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             woken.cancel()
@@ -197,57 +195,23 @@ async def _wait(asked: _Asked, seconds: float, after: int | None, receive: Recei
         hub.unsubscribe(key, changed)
 
 
-def _spend(asked: _Asked) -> None:
-    """A long-poll counts as one reading, however long it waits; runs in a reader thread. Raises `TooManyRequests`."""
-    close_old_connections()
-    try:
-        bearer = limits.known(asked.authorization, address=asked.address)
-        if bearer is not None:
-            limits.spend_of_agent("read", bearer)
-    finally:
-        close_old_connections()
-
-
 def _read(asked: _Asked) -> tuple[int, bool, bytes]:
     """(version, still undecided, JSON), read with the agent's authority as it is now, an issuer's token with its
     signature and its end; runs in a reader thread."""
-    close_old_connections()
-    try:
-        bearer = http.authenticate(asked.authorization, address=asked.address)
-        proposal = selectors.own_proposal(bearer.agent.pk, asked.proposal_id)
-        return proposal.version, proposal.state in states.OPEN, representation.of(proposal)
-    finally:
-        close_old_connections()
-
-
-def _note_refusal(scope: Scope, error: DomainError) -> None:
-    """What waits here passes no middleware, so it says itself whom it refused; runs in a reader thread."""
-    close_old_connections()
-    given = _header(scope, b"x-request-id")
-    try:
-        refusals.note(
-            actor=None,
-            source=Source(request_id=refusals.request_id(given), address=_address(scope)),
-            method=str(scope["method"]),
-            path=str(scope["path"]),
-            status=error.status,
-            code=error.code,
-            why=refusals.why(error),
-            authorization=_header(scope, b"authorization"),
-        )
-    finally:
-        close_old_connections()
-
-
-def _address(scope: Scope) -> str:
-    """The same address that config/middleware.RequestSource knows."""
-    client = scope.get("client") or ("",)
-    return str(client[0])[:64]
+    bearer = http.authenticate(asked.authorization, address=asked.address)
+    proposal = selectors.own_proposal(bearer.agent.pk, asked.proposal_id)
+    return proposal.version, proposal.state in states.OPEN, representation.of(proposal)
 
 
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _known(scope: Scope) -> str:
+    """All If-None-Match headers as one, as HTTP has it."""
+    values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match"]
+    return ", ".join(values)
 
 
 def _parameters(scope: Scope) -> tuple[float, int | None]:
@@ -268,7 +232,3 @@ def _parameters(scope: Scope) -> tuple[float, int | None]:
             errors=[{"field": "after_version", "message": "must be the version you have"}],
         )
     return seconds, int(after[:9]) if after else None
-
-
-def _header(scope: Scope, name: bytes) -> str:
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
