@@ -3,6 +3,7 @@
 from countersign._version import VERSION as __version__
 from countersign.agent import Mandate, Me
 from countersign.aio import AsyncCountersign
+from countersign.approval import requires_approval
 from countersign.client import Countersign
 from countersign.errors import (
     AlreadyRedeemed,
@@ -48,5 +49,6 @@ __all__ = [
     "Undecided",
     "Unreachable",
     "__version__",
+    "requires_approval",
     "stable_key",
 ]

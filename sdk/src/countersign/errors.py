@@ -34,7 +34,7 @@ class CountersignError(Exception):
         self.unsure = False
         """An earlier try of the same request may have been carried out, though its answer never came."""
         self.proposal_id = ""
-        """The proposal that a key stands for already, where another content came under it (`idempotency_key_reused`)."""
+        """Whose key it is already, where another content came under it (`idempotency_key_reused`)."""
 
     def __str__(self) -> str:
         fields = "; ".join(f"{error.get('field')}: {error.get('message')}" for error in self.errors)

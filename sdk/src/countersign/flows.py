@@ -46,7 +46,7 @@ def exchange(request: Request, settings: Settings) -> Flow[Any]:
             return document
         failures += 1
         pause = settings.pause(failures, answer)
-        again = settings.is_worth_repeating(answer) and failures < settings.attempts
+        again = settings.is_worth_repeating(answer, failures)
         if not again or settings.clock() + pause - begun > settings.patience:
             error = _error(answer)
             error.unsure = unsure or (isinstance(error, Unreachable) and settings.may_have_been_done(answer))

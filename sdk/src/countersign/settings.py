@@ -16,7 +16,9 @@ from countersign.wire import Answer, Lost
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 Token: TypeAlias = str | Callable[[], str] | None
-_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+_AGAIN = frozenset({408, 429, 502, 503, 504})
+FAULT_TRIES = 3
+"""So often is asked again of a server that answers with a fault of its own (500): it seldom heals by itself."""
 _NOT_DONE = frozenset({408, 409, 429})
 """The server says with these that it did nothing; after any other failure the request may have been carried out."""
 
@@ -52,11 +54,14 @@ class Settings:
             )
         return token
 
-    def is_worth_repeating(self, answer: Answer | Lost) -> bool:
-        """Whether the same request may get a better answer in a moment."""
+    def is_worth_repeating(self, answer: Answer | Lost, failures: int = 1) -> bool:
+        """Whether the same request may get a better answer in a moment, after so many failures in a row."""
+        if isinstance(answer, Answer) and answer.status == 500:
+            return failures < FAULT_TRIES
         if isinstance(answer, Lost) or answer.status in _AGAIN:
-            return True
-        return answer.status == 409 and answer.code == "request_in_flight"
+            return failures < self.attempts
+        in_flight = answer.status == 409 and answer.code == "request_in_flight"
+        return in_flight and failures < self.attempts
 
     def may_have_been_done(self, answer: Answer | Lost) -> bool:
         """Whether a request that failed like this may have been carried out all the same."""
