@@ -1,0 +1,230 @@
+"""The MCP door: `POST /mcp`, streamable HTTP without sessions, so that any web process may answer any request.
+
+Here it is decided who may come in: the agent's bearer credential, a host that is ours, no page of another site. What is
+asked then goes, as a request of the same agent from the same address, through the API's own door (config/mcp_inner.py),
+so that parsing, limits, refusals and use cases are those of the API and no second way to anything exists. There is no
+tool that decides, and an agent's credential could not (I9).
+
+The library is loaded when the first request comes: who has no MCP clients does not pay its memory."""
+
+import asyncio
+import importlib
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from django.conf import settings
+from django.db import OperationalError, close_old_connections
+from django.http import HttpResponse
+from django.http.request import split_domain_port, validate_host
+
+from accounts.exceptions import DomainError
+from agents import http, strict_json
+from agents.http import BadRequest, TooLarge, UnsupportedBody
+from audit.events import Source
+from config import limits, refusals
+from config.bridge import Message, Receive, Scope, Send
+
+log = structlog.get_logger(__name__)
+PATH = "/mcp"
+READERS = 2
+ENVELOPE = 16 * 1024
+"""Bytes that a message may have beyond the body of the API that it stands for."""
+Door = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_readers = ThreadPoolExecutor(READERS, thread_name_prefix="mcp-read")
+_manager: "asyncio.Task[Any] | None" = None
+_end: asyncio.Event | None = None
+_ready: "asyncio.Future[Door] | None" = None
+
+
+class ElsewhereRefused(DomainError):
+    """A browser's page of another site asks, or the name asked for is not ours (DNS rebinding)."""
+
+    code = "origin_refused"
+    status = 403
+    title = "Not from there"
+
+
+def matches(scope: Scope) -> bool:
+    return scope["type"] == "http" and scope["path"] == PATH
+
+
+async def application(scope: Scope, receive: Receive, send: Send, *, api: Door) -> None:
+    """Answer one MCP message. `api` is the door that requests to /api/v1/ are answered by."""
+    try:
+        if scope["method"] != "POST":
+            response = http.problem(
+                status=405,
+                code="method_not_allowed",
+                title="Method not allowed",
+                detail="Send MCP messages with POST; there are no sessions to listen to or to end.",
+                headers={"Allow": "POST"},
+            )
+        else:
+            _check_place(scope)
+            await in_reader(_admit, scope)
+            data = await _body(scope, receive)
+            strict_json.loads(data)  # of two members with one name the library would silently keep the last
+            server = await _running(api)
+            await server(scope, _again(data, receive), send)
+            return
+    except strict_json.NotStrictJson as error:
+        response = http.problem_of(BadRequest(f"The message is not acceptable: {error}."))
+    except DomainError as error:
+        response = http.problem_of(error)
+        if error.status in (401, 403, 429):
+            await in_reader(_note_refusal, scope, error)
+    except OperationalError:
+        response = http.problem(
+            status=503,
+            code="unavailable",
+            title="Not available right now",
+            detail="The database cannot be reached. Send the same message again.",
+            retry_after=2,
+        )
+    except _Gone:
+        return
+    await _send_whole(response, send)
+
+
+async def in_reader(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Run it in one of this door's threads, which keep their database connections."""
+    return await asyncio.get_running_loop().run_in_executor(_readers, work, *arguments)
+
+
+async def close() -> None:
+    """Let the running calls, threads and connections go, when the process stops."""
+    global _readers, _manager, _ready, _end
+    if _manager is not None and _end is not None:
+        _end.set()
+        await _manager
+    _manager = _ready = _end = None
+    _readers.shutdown(wait=True)
+    _readers = ThreadPoolExecutor(READERS, thread_name_prefix="mcp-read")
+
+
+def header(scope: Scope, name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+
+
+def address(scope: Scope) -> str:
+    """The same address that config/middleware.RequestSource knows."""
+    return str((scope.get("client") or ("",))[0])[:64]
+
+
+async def _running(api: Door) -> Door:
+    """The library's handler, loaded and started by the first who asks; it lives in a task of its own, because what it
+    starts has to end in the task that began it."""
+    global _manager, _ready, _end
+    if _ready is None:
+        _ready = asyncio.get_running_loop().create_future()
+        _end = asyncio.Event()
+        _manager = asyncio.create_task(_keep(api, _ready, _end))
+    return await asyncio.shield(_ready)
+
+
+async def _keep(api: Door, ready: "asyncio.Future[Door]", end: asyncio.Event) -> None:
+    global _ready
+    try:
+        loop = asyncio.get_running_loop()
+        server = await loop.run_in_executor(None, importlib.import_module, "config.mcp_server")
+        async with server.running(api) as handle:
+            ready.set_result(handle)
+            await end.wait()
+    except Exception as error:
+        if ready.done():
+            raise
+        _ready = None  # the next who asks tries again
+        ready.set_exception(error)
+
+
+def _check_place(scope: Scope) -> None:
+    """Refuse other sites' pages and foreign names, which is how a page reaches a server behind its reader's back.
+
+    The credential is no cookie, so a page would have to know it; this stands in front of that nonetheless."""
+    host = header(scope, b"host")
+    if not validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS):
+        raise ElsewhereRefused("This host name is not one of this installation.")
+    origin = header(scope, b"origin")
+    if origin and origin != settings.PUBLIC_URL and urlsplit(origin).netloc.lower() != host.lower():
+        raise ElsewhereRefused("Pages of other sites may not ask here.")
+
+
+def _admit(scope: Scope) -> None:
+    """The agent behind the credential, as it is committed now, and one reading of its allowance: what it asks for in
+    the message is paid besides, as a request to the API. Runs in a reader thread."""
+    close_old_connections()
+    try:
+        where = address(scope)
+        bearer = http.authenticate(header(scope, b"authorization"), address=where)
+        limits.spend_of_agent("read", bearer)
+    finally:
+        close_old_connections()
+
+
+class _Gone(Exception):
+    """The client left before its message was complete."""
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    """The message, refused by its declared length before a byte of it is read."""
+    most = settings.MAX_BODY_BYTES + ENVELOPE
+    if header(scope, b"content-encoding").lower() not in ("", "identity"):
+        raise UnsupportedBody("Send the message uncompressed.")
+    declared = header(scope, b"content-length")
+    if declared.isascii() and declared.isdigit() and int(declared[:12]) > most:
+        raise TooLarge(f"The message has {declared[:12]} bytes; at most {most} are taken.")
+    data = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        data += message.get("body", b"")
+        if len(data) > most:
+            raise TooLarge(f"The message has more than {most} bytes.")
+        if not message.get("more_body"):
+            return data
+
+
+def _again(data: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body that was read here once more, then what comes after it."""
+    given = False
+
+    async def received() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": data, "more_body": False}
+
+    return received
+
+
+def _note_refusal(scope: Scope, error: DomainError) -> None:
+    """What is answered here passes no middleware, so it says itself whom it refused; runs in a reader thread."""
+    close_old_connections()
+    try:
+        refusals.note(
+            actor=None,
+            source=Source(
+                request_id=refusals.request_id(header(scope, b"x-request-id")), address=address(scope)
+            ),
+            method=str(scope["method"]),
+            path=str(scope["path"]),
+            status=error.status,
+            code=error.code,
+            why=refusals.why(error),
+            authorization=header(scope, b"authorization"),
+        )
+    finally:
+        close_old_connections()
+
+
+async def _send_whole(response: HttpResponse, send: Send) -> None:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
+    headers.append((b"content-length", str(len(response.content)).encode()))
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.content})
