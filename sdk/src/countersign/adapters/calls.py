@@ -238,6 +238,10 @@ def failure(error: BaseException, unsure: tuple[type[BaseException], ...] = ()) 
     return "failed" if plain else "unknown"
 
 
+def _said(error: BaseException) -> dict[str, str]:
+    return {"error": type(error).__name__, "message": str(error)[:500]}
+
+
 def run(
     client: Client,
     gate: Callable[[Settings], Flow[Proposal | Told]],
@@ -254,7 +258,7 @@ def run(
     try:
         result = act(one)
     except BaseException as error:
-        client.run(reported(one, failure(error, unsure), f"{type(error).__name__}: {error}", client.settings))
+        client.run(reported(one, failure(error, unsure), _said(error), client.settings))
         raise
     client.run(reported(one, *judged(result), client.settings))
     return result
@@ -274,9 +278,8 @@ async def arun(
     try:
         result = await act(one)
     except BaseException as error:
-        said = f"{type(error).__name__}: {error}"
         with anyio.move_on_after(20, shield=True):
-            await driven(client, reported(one, failure(error, unsure), said, client.settings))
+            await driven(client, reported(one, failure(error, unsure), _said(error), client.settings))
         raise
     await driven(client, reported(one, *judged(result), client.settings))
     return result
