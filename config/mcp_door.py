@@ -10,31 +10,26 @@ The library is loaded when the first request comes: who has no MCP clients does 
 import asyncio
 import importlib
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-import structlog
 from django.conf import settings
-from django.db import OperationalError, close_old_connections
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 
 from accounts.exceptions import DomainError
 from agents import http, strict_json
 from agents.http import BadRequest, TooLarge, UnsupportedBody
-from audit.events import Source
-from config import limits, refusals
+from config import doors, limits
 from config.bridge import Message, Receive, Scope, Send
+from config.doors import address, header
 
-log = structlog.get_logger(__name__)
 PATH = "/mcp"
-READERS = 2
 ENVELOPE = 16 * 1024
 """Bytes that a message may have beyond the body of the API that it stands for."""
 Door = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_readers = ThreadPoolExecutor(READERS, thread_name_prefix="mcp-read")
 _manager: "asyncio.Task[Any] | None" = None
 _end: asyncio.Event | None = None
 _ready: "asyncio.Future[Door] | None" = None
@@ -56,63 +51,38 @@ async def application(scope: Scope, receive: Receive, send: Send, *, api: Door) 
     """Answer one MCP message. `api` is the door that requests to /api/v1/ are answered by."""
     try:
         if scope["method"] != "POST":
-            response = http.problem(
-                status=405,
-                code="method_not_allowed",
-                title="Method not allowed",
-                detail="Send MCP messages with POST; there are no sessions to listen to or to end.",
-                headers={"Allow": "POST"},
-            )
-        else:
-            _check_place(scope)
-            await in_reader(_admit, scope)
-            data = await _body(scope, receive)
-            strict_json.loads(data)  # of two members with one name the library would silently keep the last
-            server = await _running(api)
-            await server(scope, _again(data, receive), send)
+            await doors.send_whole(send, _only_post())
             return
-    except strict_json.NotStrictJson as error:
-        response = http.problem_of(BadRequest(f"The message is not acceptable: {error}."))
-    except DomainError as error:
-        response = http.problem_of(error)
-        if error.status in (401, 403, 429):
-            await in_reader(_note_refusal, scope, error)
-    except OperationalError:
-        response = http.problem(
-            status=503,
-            code="unavailable",
-            title="Not available right now",
-            detail="The database cannot be reached. Send the same message again.",
-            retry_after=2,
-        )
+        _check_place(scope)
+        await doors.read(_admit, scope)
+        data = await _body(scope, receive)
+        _check_json(data)
+        server = await _running(api)
+    except (DomainError, OperationalError) as error:
+        await doors.send_whole(send, await doors.refusal(scope, error))
     except _Gone:
         return
-    await _send_whole(response, send)
+    else:
+        await server(scope, _again(data, receive), send)
 
 
-async def in_reader(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Run it in one of this door's threads, which keep their database connections."""
-    return await asyncio.get_running_loop().run_in_executor(_readers, work, *arguments)
+def _only_post() -> HttpResponse:
+    return http.problem(
+        status=405,
+        code="method_not_allowed",
+        title="Method not allowed",
+        detail="Send MCP messages with POST; there are no sessions to listen to or to end.",
+        headers={"Allow": "POST"},
+    )
 
 
 async def close() -> None:
-    """Let the running calls, threads and connections go, when the process stops."""
-    global _readers, _manager, _ready, _end
+    """Let the calls under way go, when the process stops."""
+    global _manager, _ready, _end
     if _manager is not None and _end is not None:
         _end.set()
         await _manager
     _manager = _ready = _end = None
-    _readers.shutdown(wait=True)
-    _readers = ThreadPoolExecutor(READERS, thread_name_prefix="mcp-read")
-
-
-def header(scope: Scope, name: bytes) -> str:
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
-
-
-def address(scope: Scope) -> str:
-    """The same address that config/middleware.RequestSource knows."""
-    return str((scope.get("client") or ("",))[0])[:64]
 
 
 async def _running(api: Door) -> Door:
@@ -156,13 +126,16 @@ def _check_place(scope: Scope) -> None:
 def _admit(scope: Scope) -> None:
     """The agent behind the credential, as it is committed now, and one reading of its allowance: what it asks for in
     the message is paid besides, as a request to the API. Runs in a reader thread."""
-    close_old_connections()
+    bearer = http.authenticate(header(scope, b"authorization"), address=address(scope))
+    limits.spend_of_agent("read", bearer)
+
+
+def _check_json(data: bytes) -> None:
+    """As strictly as every body of the API: of two members with one name the library would silently keep the last."""
     try:
-        where = address(scope)
-        bearer = http.authenticate(header(scope, b"authorization"), address=where)
-        limits.spend_of_agent("read", bearer)
-    finally:
-        close_old_connections()
+        strict_json.loads(data)
+    except strict_json.NotStrictJson as error:
+        raise BadRequest(f"The message is not acceptable: {error}.") from error
 
 
 class _Gone(Exception):
@@ -201,30 +174,3 @@ def _again(data: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": data, "more_body": False}
 
     return received
-
-
-def _note_refusal(scope: Scope, error: DomainError) -> None:
-    """What is answered here passes no middleware, so it says itself whom it refused; runs in a reader thread."""
-    close_old_connections()
-    try:
-        refusals.note(
-            actor=None,
-            source=Source(
-                request_id=refusals.request_id(header(scope, b"x-request-id")), address=address(scope)
-            ),
-            method=str(scope["method"]),
-            path=str(scope["path"]),
-            status=error.status,
-            code=error.code,
-            why=refusals.why(error),
-            authorization=header(scope, b"authorization"),
-        )
-    finally:
-        close_old_connections()
-
-
-async def _send_whole(response: HttpResponse, send: Send) -> None:
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
-    headers.append((b"content-length", str(len(response.content)).encode()))
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    await send({"type": "http.response.body", "body": response.content})

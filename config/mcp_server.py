@@ -19,7 +19,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from accounts.exceptions import DomainError
-from config import mcp_door, mcp_tools
+from config import doors, mcp_door, mcp_tools
 from config.mcp_inner import Answer, Door, Inner
 from config.mcp_tools import PROPOSE, Offer
 
@@ -71,7 +71,7 @@ class _Tools:
     ) -> types.ListToolsResult:
         """By the mandates as they are now; not to be kept, they may be gone in a moment."""
         scope = context.request.scope
-        offers = await mcp_door.in_reader(_offers, scope)
+        offers = await doors.read(_offers, scope)
         return types.ListToolsResult(
             tools=[_tool(offer) for offer in offers], ttl_ms=0, cache_scope="private"
         )
@@ -97,7 +97,7 @@ class _Tools:
 def _offers(scope: dict[str, Any]) -> list[Offer]:
     """Runs in a reader thread. What the credential may no longer do by now is answered as an empty list."""
     try:
-        return mcp_tools.offered_to(mcp_door.header(scope, b"authorization"), address=mcp_door.address(scope))
+        return mcp_tools.offered_to(doors.header(scope, b"authorization"), address=doors.address(scope))
     except DomainError:
         return []
 
