@@ -103,7 +103,9 @@ class Countersign:
         )
 
     def propose_many(self, drafts: Sequence[Draft | Mapping[str, Any]]) -> list[Proposal | CountersignError]:
-        """Each by itself, in order: a proposal, or the error that this one met."""
+        """Each by itself, in order: a proposal, or the error that this one met.
+
+        A draft's key counts for batches: one that was proposed by itself is another request, and refused."""
         return self.run(flows.propose_many(drafts, self.settings))
 
     def get(self, of: Proposal | str) -> Proposal:

@@ -21,8 +21,8 @@ from countersign.wire import Answer, Lost, Request
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Request, Answer | Lost, T]
 MOST_ITEMS = 500
-MOST_BYTES = 240 * 1024
-"""Of one batch; the server takes 256 KiB."""
+MOST_BYTES = 1024 * 1024
+"""Of one batch; the server takes 2 MiB, and proxies often one."""
 
 
 @dataclass(frozen=True)

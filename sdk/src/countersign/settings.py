@@ -30,7 +30,7 @@ class Settings:
     `timeout` are seconds for one answer, `attempts` and `patience` (seconds) bound one request with its repeats."""
 
     url: str | None = None
-    token: Token = None
+    token: Token = field(default=None, repr=False)
     timeout: float = 10.0
     attempts: int = 8
     patience: float = 60.0

@@ -26,12 +26,15 @@ class Stream:
     settings: Settings
     last_id: str | None = None
     failures: int = 0
+    retry: float = 1.0
+    """Seconds after which to come back, as the server asks."""
+    _id: str | None = None
     _buffer: bytes = b""
     _data: list[str] = field(default_factory=list)
 
     def request(self) -> Request:
         """Of a new connection, which begins a new event."""
-        self._buffer, self._data = b"", []
+        self._buffer, self._data, self._id = b"", [], self.last_id
         resume = {} if self.last_id is None else {"Last-Event-ID": self.last_id}
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **resume}
         return Request("GET", "/api/v1/events", headers=headers, timeout=SILENCE)
@@ -46,6 +49,8 @@ class Stream:
     def pause(self, ended: Answer | Lost) -> float:
         """Seconds until the next connection: soon after one that brought something, longer after each that did not."""
         self.failures += 1
+        if self.failures == 1 and isinstance(ended, Lost):
+            return self.retry * (0.5 + self.settings.chance())
         return self.settings.pause(self.failures, ended)
 
     def feed(self, data: bytes) -> Iterator[Event]:
@@ -58,7 +63,6 @@ class Stream:
             line, self._buffer = self._buffer[: found.start()], self._buffer[found.end() :]
             event = self._line(line.decode("utf-8", "replace"))
             if event is not None:
-                self.failures = 0
                 yield event
 
     def _line(self, line: str) -> Event | None:
@@ -67,13 +71,17 @@ class Stream:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "id" and "\0" not in value:
-            self.last_id = value
+            self._id = value
+        elif name == "retry" and value.isascii() and value.isdigit():
+            self.retry = min(60.0, int(value[:9]) / 1000)
         elif name == "data":
             self._data.append(value)
         return None
 
     def _ended(self) -> Event | None:
         data, self._data = "\n".join(self._data), []
+        self.last_id = self._id  # now and not before: what is cut off in the middle comes again
+        self.failures = 0
         if not data:
             return None
         try:
