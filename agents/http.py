@@ -219,7 +219,7 @@ def problem(
     **extra: object,
 ) -> HttpResponse:
     """An RFC 9457 problem document. `type` is a relative reference to its description in the API's docs."""
-    document = {"type": f"/api/docs#{code}", "title": title, "status": status, "code": code, "detail": detail}
+    document = _document(status, code, title, detail)
     response = HttpResponse(
         msgspec.json.encode(document | extra), status=status, content_type=PROBLEM_TYPE, headers=headers
     )
@@ -240,3 +240,12 @@ def problem_of(error: DomainError) -> HttpResponse:
         headers=None,
         **error.extra,
     )
+
+
+def problem_document(error: DomainError) -> dict[str, object]:
+    """The same as a part of a larger answer, for one item of a batch."""
+    return _document(error.status, error.code, error.title, error.detail) | error.extra
+
+
+def _document(status: int, code: str, title: str, detail: str) -> dict[str, object]:
+    return {"type": f"/api/docs#{code}", "title": title, "status": status, "code": code, "detail": detail}

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TypeVar
 from uuid import UUID
 
+import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -16,6 +17,7 @@ from agents.http import (
     FieldsInvalid,
     agent_endpoint,
     as_json,
+    as_known,
     authenticate,
     bearer_hash,
     body,
@@ -87,22 +89,18 @@ def _list(request: HttpRequest) -> HttpResponse:
         bearer.agent.pk, before=before, state=status or "", also=asked_back, limit=limit + 1
     )
     page = found[:limit]
-    return as_json(
-        {
-            "items": [representation.as_dict(proposal) for proposal in page],
-            "next_cursor": str(page[-1].pk) if len(found) > limit else None,
-        }
-    )
+    listed = {
+        "items": representation.several(page),
+        "next_cursor": str(page[-1].pk) if len(found) > limit else None,
+    }
+    return _conditional(request, msgspec.json.encode(listed))
 
 
 @agent_endpoint("GET")
 def proposal(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
     """One of one's own proposals as it is now."""
     bearer = authenticate(request.headers.get("Authorization", ""))
-    return HttpResponse(
-        representation.of(selectors.own_proposal(bearer.agent.pk, proposal_id)),
-        content_type="application/json",
-    )
+    return _conditional(request, representation.of(selectors.own_proposal(bearer.agent.pk, proposal_id)))
 
 
 @agent_endpoint("POST")
@@ -146,7 +144,7 @@ def me(request: HttpRequest) -> HttpResponse:
     bearer = authenticate(request.headers.get("Authorization", ""))
     agent = bearer.agent
     mandates = Mandate.objects.filter(agent=agent, active=True).select_related("action_type")
-    return as_json(
+    known = msgspec.json.encode(
         {
             "agent": agent.slug,
             "name": agent.name,
@@ -157,6 +155,7 @@ def me(request: HttpRequest) -> HttpResponse:
             "mandates": [_mandate(mandate) for mandate in mandates.order_by("action_type__name")],
         }
     )
+    return _conditional(request, known)
 
 
 def _mandate(mandate: Mandate) -> dict[str, object]:
@@ -214,7 +213,14 @@ def _text(amount: Decimal | None) -> str | None:
 @agent_endpoint("GET")
 def jwks(request: HttpRequest) -> HttpResponse:
     """The public keys that verify grants (RFC 7517)."""
-    return as_json({"keys": keys.published()}, headers={"Cache-Control": "public, max-age=300"})
+    published = msgspec.json.encode({"keys": keys.published()})
+    return _conditional(request, published, headers={"Cache-Control": "public, max-age=300"})
+
+
+def _conditional(
+    request: HttpRequest, content: bytes, *, headers: dict[str, str] | None = None
+) -> HttpResponse:
+    return as_known(content, request.headers.get("If-None-Match", ""), headers=headers)
 
 
 def _current(agent_id: int, proposal_id: UUID) -> HttpResponse:

@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from approvals import api, api_activity, api_events, openapi
+from approvals import api, api_activity, api_batch, api_events, openapi
 
 urlpatterns = [
     path("v1/me", api.me),
     path("v1/activity", api_activity.activity),
     path("v1/proposals", api.proposals),
+    path("v1/proposals/batch", api_batch.batch),
     path("v1/proposals/<uuid:proposal_id>", api.proposal),
     path("v1/proposals/<uuid:proposal_id>/redeem", api.redeem),
     path("v1/proposals/<uuid:proposal_id>/outcome", api.outcome),

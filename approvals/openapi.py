@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from accounts.exceptions import DomainError
 from agents.activity_items import ActivityBatch, ActivityItem
 from agents.autonomy import Tier
-from agents.http import agent_endpoint, as_json
+from agents.http import agent_endpoint, as_known
 from approvals import openapi_activity, requests
 from approvals.models import Verdict
 from approvals.states import State
@@ -322,7 +322,7 @@ def document() -> dict[str, Any]:
 @agent_endpoint("GET")
 def document_view(request: HttpRequest) -> HttpResponse:
     """The document; public, it tells nothing about this installation."""
-    return as_json(document())
+    return as_known(msgspec.json.encode(document()), request.headers.get("If-None-Match", ""))
 
 
 @require_safe

@@ -55,6 +55,18 @@ class ProposeRequest(Struct, forbid_unknown_fields=True):
     agent_version: AgentVersion | None = None
 
 
+class BatchItem(ProposeRequest, forbid_unknown_fields=True, kw_only=True):
+    """One proposal of a batch, with the idempotency key that stands in a header when it is sent alone."""
+
+    key: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class BatchRequest(Struct, forbid_unknown_fields=True):
+    """Proposals that are accepted or refused one by one; each item is a `BatchItem`."""
+
+    items: Annotated[list[Any], Meta(min_length=1, max_length=500)]
+
+
 class RedeemRequest(Struct, forbid_unknown_fields=True):
     """The digest of the arguments at hand; `grant` lets an executor have the token checked as well."""
 

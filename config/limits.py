@@ -85,6 +85,11 @@ def spend_of_agent(kind: Kind, bearer: Bearer) -> None:
     spend(kind, party=f"agent:{bearer.agent.pk}", slug=bearer.agent.slug)
 
 
+def spend_on_proposals(bearer: Bearer, count: int) -> None:
+    """What a batch costs, once it is known how many it holds. Raises `TooManyRequests`."""
+    spend("propose", party=f"agent:{bearer.agent.pk}", slug=bearer.agent.slug, cost=count)
+
+
 def _key(kind: Kind, party: str) -> str:
     """Of this installation alone, though two share a Redis, and nobody's name to read."""
     name = f"{settings.DATABASES['default']['NAME']} {kind} {party}"

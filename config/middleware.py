@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -169,6 +169,7 @@ class AgentLimits:
                 response = answer_of(request, error)
                 response._has_been_logged = True  # type: ignore[attr-defined]  # a flood is told in events, boundedly
                 return response
+            request.spend_proposals = partial(limits.spend_on_proposals, bearer)  # type: ignore[attr-defined]
         return self.get_response(request)
 
 

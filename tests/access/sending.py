@@ -50,6 +50,10 @@ def _item() -> dict[str, str]:
     return {"kind": "prompt", "trace_id": "t-1", "name": "chat", "started_at": timezone.now().isoformat()}
 
 
+def _batch(world: World) -> list[dict[str, Any]]:
+    return [{"key": uuid4().hex, "action_type": _kind(world), "arguments": ARGUMENTS}]
+
+
 def _dispute(world: World) -> Sent:
     from agents.models import Evidence
 
@@ -95,6 +99,7 @@ def _whose(world: World) -> Sent:
 SENT: dict[str, Make] = {
     "POST api/v1/activity": json(items=lambda world: [_item()]),
     "POST api/v1/proposals": json(action_type=_kind, arguments=ARGUMENTS),
+    "POST api/v1/proposals/batch": json(items=_batch),
     "POST api/v1/proposals/<uuid:proposal_id>/redeem": json(digest=_digest),
     "POST api/v1/proposals/<uuid:proposal_id>/outcome": json(status="succeeded"),
     "POST api/v1/proposals/<uuid:proposal_id>/withdraw": json(),

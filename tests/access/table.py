@@ -91,6 +91,8 @@ ROWS: dict[str, str] = {
     "GET api/v1/proposals": "200: AGENTS; 401",
     # ~agent has no mandate for it: what it proposes is recorded and denied
     "POST api/v1/proposals": "201: AGENTS; 401",
+    "POST api/v1/proposals/batch": "200: AGENTS; 401",
+    "GET api/v1/events": "200: AGENTS; 401",
     "GET api/v1/proposals/<uuid:proposal_id>": "200: agent; 404: ~agent; 401",
     "POST api/v1/proposals/<uuid:proposal_id>/redeem": "200: agent; 404: ~agent; 401",
     "POST api/v1/proposals/<uuid:proposal_id>/outcome": "409: agent; 404: ~agent; 401",
@@ -286,6 +288,27 @@ ROWS: dict[str, str] = {
     "POST agents/<slug:slug>/credentials/<int:credential_id>/networks/": "200: MANAGES; 403: LOOKS; 404",
     "GET agents/<slug:slug>/identities/register/": "200: MANAGES; 403: LOOKS; 404",
     "POST agents/<slug:slug>/identities/register/": "200: MANAGES; 403: LOOKS; 404",
+    # Webhooks: another agent's endpoint does not exist (the world has one on each side)
+    "GET agents/<slug:slug>/webhooks/": "200: MANAGES; 403: LOOKS; 404",
+    **{
+        f"{method} agents/<slug:slug>/webhooks/{name}": f"{status}: MANAGES; 403: LOOKS; 404"
+        for method, name, status in (
+            ("GET", "add/", 200),
+            ("POST", "add/", 200),
+            ("GET", "<int:endpoint_id>/", 200),
+            ("GET", "<int:endpoint_id>/edit/", 200),
+            ("POST", "<int:endpoint_id>/edit/", 200),
+            ("GET", "<int:endpoint_id>/rotate/", 200),
+            ("POST", "<int:endpoint_id>/rotate/", 200),
+            ("POST", "<int:endpoint_id>/pause/", 302),
+            ("POST", "<int:endpoint_id>/resume/", 302),
+            ("POST", "<int:endpoint_id>/remove/", 302),
+            ("POST", "<int:endpoint_id>/test/", 302),
+            ("POST", "<int:endpoint_id>/redrive/", 302),
+            ("GET", "<int:endpoint_id>/messages/<int:delivery_id>/", 200),
+            ("POST", "<int:endpoint_id>/messages/<int:delivery_id>/resend/", 302),
+        )
+    },
     "POST agents/<slug:slug>/go-live/": "409: MANAGES; 403: LOOKS; 404",
     # A new owner for an agent whose own has left: an admin names him
     "POST agents/<slug:slug>/transfer/": "422: admin; 403: owner manager LOOKS; 404",
@@ -348,6 +371,9 @@ ROWS: dict[str, str] = {
     "POST setup/calendars/<int:calendar_id>/": "200: admin; 403",
     "GET setup/undelivered/": "200: admin; 403",
     "POST setup/undelivered/retry/": "302: admin; 403",
+    "GET setup/outgoing/": "200: admin; 403",
+    "POST setup/outgoing/allow/": "422: admin; 403",
+    "POST setup/outgoing/<int:network_id>/close/": "302: admin; 403",
     "GET setup/action-types/": "200",
     "GET setup/action-types/<str:name>/": "200",
     "GET setup/action-types/-/add/": "200: admin; 403",
