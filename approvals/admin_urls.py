@@ -12,12 +12,16 @@ from approvals.views import (
     calendars,
     leaving,
     notifications,
+    outgoing,
     people,
     policies,
     settings,
     signatures,
     standing,
+    webhooks,
 )
+
+_WEBHOOK = "agents/<slug:slug>/webhooks/<int:endpoint_id>/"
 
 urlpatterns = [
     path("agents/", agents.agent_list, name="agent_list"),
@@ -32,6 +36,18 @@ urlpatterns = [
         path(f"agents/<slug:slug>/mandates/<str:action_type>/{name}/", view, name=f"mandate_{name}")
         for name, view in standing.ACTIONS.items()
     ),
+    path("agents/<slug:slug>/webhooks/", webhooks.webhook_list, name="webhook_list"),
+    path("agents/<slug:slug>/webhooks/add/", webhooks.webhook_add, name="webhook_add"),
+    path(_WEBHOOK, webhooks.webhook, name="webhook"),
+    path(f"{_WEBHOOK}edit/", webhooks.webhook_edit, name="webhook_edit"),
+    path(f"{_WEBHOOK}rotate/", webhooks.webhook_rotate, name="webhook_rotate"),
+    path(f"{_WEBHOOK}pause/", webhooks.webhook_pause, name="webhook_pause"),
+    path(f"{_WEBHOOK}resume/", webhooks.webhook_resume, name="webhook_resume"),
+    path(f"{_WEBHOOK}remove/", webhooks.webhook_remove, name="webhook_remove"),
+    path(f"{_WEBHOOK}test/", webhooks.webhook_test, name="webhook_test"),
+    path(f"{_WEBHOOK}redrive/", webhooks.webhook_redrive, name="webhook_redrive"),
+    path(f"{_WEBHOOK}messages/<int:delivery_id>/", webhooks.webhook_delivery, name="webhook_delivery"),
+    path(f"{_WEBHOOK}messages/<int:delivery_id>/resend/", webhooks.webhook_resend, name="webhook_resend"),
     path("promotions/<int:promotion_id>/confirm/", standing.promotion_confirm, name="promotion_confirm"),
     path("promotions/<int:promotion_id>/decline/", standing.promotion_decline, name="promotion_decline"),
     path("setup/signatures/", signatures.signature_list, name="signature_list"),
@@ -59,6 +75,9 @@ urlpatterns = [
     path("setup/calendars/<int:calendar_id>/", calendars.calendar_edit, name="calendar_edit"),
     path("setup/undelivered/", notifications.undelivered, name="undelivered"),
     path("setup/undelivered/retry/", notifications.undelivered_retry, name="undelivered_retry"),
+    path("setup/outgoing/", outgoing.network_list, name="network_list"),
+    path("setup/outgoing/allow/", outgoing.network_allow, name="network_allow"),
+    path("setup/outgoing/<int:network_id>/close/", outgoing.network_close, name="network_close"),
     path("outcomes/unknown/", settings.unknown_outcomes, name="unknown_outcomes"),
     path("outcomes/<uuid:proposal_id>/settle/", settings.outcome_settle, name="outcome_settle"),
     path("permissions/", access_matrix.access_matrix, name="access_matrix"),

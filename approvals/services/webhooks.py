@@ -142,12 +142,19 @@ def test(*, endpoint_id: int, actor: User) -> WebhookDelivery:
     return delivery
 
 
-def _check(url: str, events: Sequence[str]) -> None:
-    """Before any transaction: a name is looked up."""
+def url_fault(url: str) -> str:
+    """Why an endpoint cannot be there, in a sentence; empty where it can. Looks the name up, so no transaction is
+    open meanwhile."""
     try:
         fetching.check_reachable(url, allowed=webhooks.open_networks())
     except fetching.NotReached as fault:
-        raise Invalid("Not saved.", errors=[{"field": "url", "message": str(fault)}]) from fault
+        return str(fault)
+    return ""
+
+
+def _check(url: str, events: Sequence[str]) -> None:
+    if fault := url_fault(url):
+        raise Invalid("Not saved.", errors=[{"field": "url", "message": fault}])
     if unknown := sorted(set(events) - set(outbox.TYPES)):
         message = f"there is no event {unknown[0][:60]!r}"
         raise Invalid("Not saved.", errors=[{"field": "events", "message": message}])

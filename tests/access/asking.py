@@ -162,6 +162,9 @@ def filled(route: str, world: World, side: Side, who: str, changed: dict[str, ob
     values: dict[str, object] = {
         "proposal_id": side.pending.pk,
         "activity_id": side.activity.pk,
+        "endpoint_id": side.told.endpoint_id,
+        "delivery_id": side.told.pk,
+        "network_id": world.network.pk,
         "member": side.pending.pk,
         "view_id": world.views[mine].pk,
         "incident_id": side.incident.pk,

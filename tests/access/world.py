@@ -38,11 +38,13 @@ from approvals.models import (
     ChatAddress,
     Incident,
     Notification,
+    OpenNetwork,
     Probe,
     ProbeServing,
     Proposal,
     SavedView,
     Verdict,
+    WebhookDelivery,
 )
 from approvals.notifications import Topic, tell
 from approvals.redaction import Subject as Whose
@@ -54,10 +56,12 @@ from approvals.services import (
     earn,
     hold,
     incident,
+    outgoing,
     probe_library,
     save_view,
     set_up,
     stop,
+    webhooks,
 )
 from approvals.services.incident import Report
 from approvals.services.set_up import QueueDefinition
@@ -87,6 +91,8 @@ class Side:
     probe: Probe
     serving: ProbeServing
     activity: Activity
+    told: WebhookDelivery
+    """What its agent's server is to hear of its pending proposal."""
     people: dict[str, User] = field(default_factory=dict)
 
 
@@ -112,6 +118,7 @@ class World:
     request: AccessRequest
     """By somebody without any role, for reviewing here."""
     given: RoleAssignment
+    network: OpenNetwork
 
 
 def side(word: str, domain: str, boss: User) -> Side:
@@ -155,6 +162,9 @@ def side(word: str, domain: str, boss: User) -> Side:
     for one in (first, second):
         assign_role(Role.REVIEWER, to=one, scope=Scope.QUEUE, scope_id=str(queue.pk))
     the = Desk(agent, token, credential, kind, mandate, queue, first, second)
+    webhooks.add(
+        agent_id=agent.pk, url=f"https://192.0.2.7/{word}", events=[], label=f"{word} hook", actor=owner
+    )
     return _worked(the, word, domain, boss)
 
 
@@ -200,7 +210,7 @@ def _worked(the: Desk, word: str, domain: str, boss: User) -> Side:
     probe, serving = _probed(the, word, boss)
     return Side(
         the, word, domain, pending, decided, running, unknown, watched, rejected, reported, raised.review,
-        probe, serving, _told(the, word), _staffed(the, domain),
+        probe, serving, _told(the, word), WebhookDelivery.objects.get(proposal=pending), _staffed(the, domain),
     )  # fmt: skip
 
 
@@ -270,6 +280,7 @@ def _staffed(the: Desk, domain: str) -> dict[str, User]:
 def made() -> World:
     """Both sides, the people who belong to neither, and one of everything that belongs to a person."""
     boss = admin()
+    network = outgoing.allow(network="192.0.2.0/24", reason="Where the agents run", actor=boss)
     here, there = side(WORDS[0], "north", boss), side(WORDS[1], "south", boss)
     gone = person("Gone Reviewer")
     assign_role(Role.REVIEWER, to=gone, scope=Scope.QUEUE, scope_id=str(here.the.queue.pk))
@@ -329,6 +340,7 @@ def made() -> World:
             reason="To help out",
         ),
         given=RoleAssignment.objects.get(person=reviewer),
+        network=network,
     )
 
 

@@ -9,11 +9,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
 NUMBERS = range(1, 48)
-WAITING: dict[int, tuple[str, date]] = {
-    41: ("webhooks, which issue 7 builds, to addresses inside the network", date(2026, 11, 22)),
-    42: ("webhooks, which issue 7 builds, under a name that changes its address", date(2026, 11, 22)),
-    43: ("webhooks, which issue 7 builds, sent again later", date(2026, 11, 22)),
-}
+WAITING: dict[int, tuple[str, date]] = {}
 """What there is nothing to attack of yet: whose piece it is, and since when it waits. Nothing that is built waits."""
 _RANGE = re.compile(r"test_a(\d+)_to_a(\d+)_")
 

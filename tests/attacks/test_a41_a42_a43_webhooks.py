@@ -1,0 +1,218 @@
+"""Webhooks as a way into the network behind us, and as recordings that somebody plays back."""
+
+import socket
+import time
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from agents import fetching
+from approvals.models import OpenNetwork, WebhookEndpoint
+from tests.factories import admin, desk
+from tests.receiver import Heard, Receiver, receiving, says
+from tests.webhooks.conftest import Hook, hook, server
+from tests.webhooks.verifying import sample, verified
+
+pytestmark = pytest.mark.django_db(transaction=True)
+__all__ = ["hook", "server"]
+
+INSIDE = [
+    "http://169.254.169.254/latest/meta-data/",
+    "https://169.254.169.254/latest/meta-data/",
+    "https://[::ffff:169.254.169.254]/",
+    "https://[::ffff:127.0.0.1]/",
+    "https://[::ffff:7f00:1]/",
+    "https://0x7f.1/",
+    "https://0x7f000001/",
+    "https://2130706433/",
+    "https://0177.0.0.1/",
+    "https://127.1/",
+    "https://127.0.0.1/",
+    "https://127.0.0.1./",
+    "https://0/",
+    "https://0.0.0.0/",
+    "https://[::]/",
+    "https://[::1]/",
+    "https://[::1%25lo]/",
+    "https://[fe80::1]/",
+    "https://[fc00::1]/",
+    "https://[64:ff9b::a9fe:a9fe]/",
+    "https://[2002:7f00:1::]/",
+    "https://[::127.0.0.1]/",
+    "https://[fec0::1]/",
+    "https://[64:ff9b:1::a00:1]/",
+    "https://10.0.0.1/",
+    "https://172.16.0.1/",
+    "https://192.168.1.1/",
+    "https://100.64.0.1/",
+    "https://198.18.0.1/",
+    "https://255.255.255.255/",
+    "https://224.0.0.1/",
+    "https://localhost/",
+    "https://LOCALHOST./",
+]
+FORMS = [
+    "file:///etc/passwd",
+    "gopher://1.1.1.1/_x",
+    "ftp://1.1.1.1/",
+    "//1.1.1.1/",
+    "1.1.1.1",
+    "https://",
+    "https://user:pass@1.1.1.1/",
+    "https://@1.1.1.1/",
+    "https://1.1.1.1/#x",
+    "https://1.1.1.1\\@127.0.0.1/",
+    "https://1.1.1.1:99999/",
+    "https://1.1.1.1/ x",
+    "https://1.1.1.1/\r\nHost: other",
+    "https://①27.0.0.1/",
+    "https://127。0。0。1/",
+    "http://1.1.1.1/",
+    "https://1.1.1.1/" + "x" * 2000,
+]
+
+
+def test_a41_nobody_can_enter_an_address_inside() -> None:
+    the = desk()
+    owner = Client()
+    owner.force_login(the.agent.owner)
+    took = {}
+    for url in INSIDE[:6] + FORMS[:4]:
+        answer = owner.post(f"/agents/{the.agent.slug}/webhooks/add/", {"url": url})
+        if answer.status_code != 422:
+            took[url] = answer.status_code
+    assert took == {}
+    assert WebhookEndpoint.objects.count() == 0
+
+
+def test_a41_nothing_is_sent_inside_however_the_address_is_written() -> None:
+    """Whatever a row says: the address is checked when it is called."""
+    sent = {}
+    for url in INSIDE + FORMS:
+        try:
+            sent[url] = fetching.post(url, body=b"{}", headers={}, longest=2).status
+        except fetching.NotReached:
+            continue
+        except fetching.NotFetched as error:
+            sent[url] = str(error)  # type: ignore[assignment]
+    assert sent == {}
+
+
+def test_a41_an_allowed_network_opens_itself_and_no_other(hook: Hook) -> None:
+    OpenNetwork.objects.all().delete()
+    OpenNetwork.objects.create(network="10.0.0.0/8", reason="x", allowed_by=admin())
+    hook.the.propose()
+    assert hook.send() == 0
+    assert hook.server.heard == []
+
+
+def answering(addresses: list[list[str]]) -> Any:
+    """A name that is somewhere else each time it is looked up."""
+    asked = iter(addresses)
+    real = socket.getaddrinfo
+
+    def looked_up(host: Any, port: Any, *args: Any, **more: Any) -> Any:
+        if host != "rebinding.example":
+            return real(host, port, *args, **more)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in next(asked)]
+
+    return looked_up
+
+
+def test_a42_a_name_is_looked_up_once_and_the_checked_address_is_called(
+    hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second answer, which nobody asks for, would lead elsewhere."""
+    url = f"http://rebinding.example:{hook.server.port}/hook"
+    WebhookEndpoint.objects.filter(pk=hook.endpoint.pk).update(url=url)
+    monkeypatch.setattr(socket, "getaddrinfo", answering([["127.0.0.1"]]))
+    hook.the.propose()
+    assert hook.send() == 1
+    assert hook.server.heard[0].headers["host"] == f"rebinding.example:{hook.server.port}"
+
+
+@pytest.mark.parametrize(
+    "addresses", [["10.0.0.5"], ["1.1.1.1", "169.254.169.254"], ["127.0.0.1", "10.0.0.5"]]
+)
+def test_a42_a_name_that_moved_inside_after_it_was_saved_is_refused(
+    hook: Hook, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+) -> None:
+    url = f"https://rebinding.example:{hook.server.port}/hook"
+    WebhookEndpoint.objects.filter(pk=hook.endpoint.pk).update(url=url)
+    monkeypatch.setattr(socket, "getaddrinfo", answering([addresses]))
+    hook.the.propose()
+    assert hook.send() == 0
+    assert "private network" in hook.rows()[0].error
+    assert hook.server.heard == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a42_a_redirect_is_not_followed(hook: Hook, status: int) -> None:
+    with receiving() as inside:
+        hook.server.answer = says(status, Location=inside.url)
+        hook.the.propose()
+        assert hook.send() == 0
+        assert inside.heard == []
+    assert hook.rows()[0].error == f"It answers {status}: redirects are not followed."
+
+
+def test_a42_an_answer_that_drips_is_cut_off(monkeypatch: pytest.MonkeyPatch, server: Receiver) -> None:
+    def drip(handler: Any, heard: Heard) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(600):
+            handler.wfile.write(b"X-%d: y\r\n" % number)
+            handler.wfile.flush()
+            time.sleep(0.05)
+
+    server.answer = drip
+    began = time.monotonic()
+    with pytest.raises(fetching.NotFetched, match="did not answer within"):
+        fetching.post(server.url, body=b"{}", headers={}, allowed=_loopback(), longest=0.5)
+    assert time.monotonic() - began < 10
+
+
+def test_a42_a_huge_answer_is_read_to_its_cap(server: Receiver) -> None:
+    def flood(handler: Any, heard: Heard) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n")
+        while True:
+            handler.wfile.write(b"x" * 65536)
+
+    server.answer = flood
+    answer = fetching.post(server.url, body=b"{}", headers={}, allowed=_loopback(), most=2000)
+    assert (answer.status, len(answer.body), answer.is_cut) == (200, 2000, True)
+
+
+def _loopback() -> Any:
+    from agents import networks
+
+    return networks.parsed(["127.0.0.0/8"])
+
+
+def test_a43_a_recorded_message_is_refused_by_the_sample_after_six_minutes(hook: Hook) -> None:
+    hook.the.propose()
+    hook.send()
+    [heard] = hook.server.heard
+    sent = int(heard.headers["webhook-timestamp"])
+    assert verified(heard, hook.secret, now=sent + 240)["type"] == "proposal.pending"
+    with pytest.raises(Exception, match="older than five minutes"):
+        verified(heard, hook.secret, now=sent + 360)
+
+
+def test_a43_a_fresh_stamp_on_an_old_message_and_a_second_copy_are_refused(hook: Hook) -> None:
+    hook.the.propose()
+    hook.send()
+    [heard] = hook.server.heard
+    later = str(int(heard.headers["webhook-timestamp"]) + 360)
+    forged = Heard(heard.path, {**heard.headers, "webhook-timestamp": later}, heard.body)
+    with pytest.raises(Exception, match="not ours"):
+        verified(forged, hook.secret, now=int(later))
+    changed = Heard(heard.path, heard.headers, heard.body.replace(b"42.5", b"4250"))
+    with pytest.raises(Exception, match="not ours"):
+        verified(changed, hook.secret)
+
+    seen: set[str] = set()
+    names = sample()
+    assert names["verified"](heard.headers, heard.body, hook.secret, seen=seen)
+    with pytest.raises(names["Refused"], match="handled already"):
+        names["verified"](heard.headers, heard.body, hook.secret, seen=seen)
