@@ -68,6 +68,7 @@ class Book:
         self.denied: dict[str, str] = {}
         self.issuer = ""
         self.sequence = 0
+        self.streams = 0
         self.on_pending: Callable[[str], object] | None = None
         self._signer = signer
         self._keys: dict[str, str] = {}

@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -41,7 +41,7 @@ class Fault:
     path: str
     times: int
     status: int | None
-    retry_after: float | None
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Listener:
@@ -224,9 +224,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_fault(self, fault: Fault) -> None:
         assert fault.status is not None
-        headers = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
         refusal = Refusal(fault.status, "unavailable", "The test asked for this fault.")
-        self._send(fault.status, refusal.document, headers)
+        self._send(fault.status, refusal.document, fault.headers)
 
     def _stream(self) -> None:
         """Server-sent events, from after the last one that was received, or from now on."""
@@ -238,19 +237,29 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with book.changed:
             at = int(last) if last else book.sequence
-        self.wfile.write(f"retry: 50\nid: {at}\n\n".encode())
-        while not self.listener.is_over:
+            book.streams += 1
+        try:
+            self.wfile.write(f"retry: 50\nid: {at}\n\n".encode())
+            while not self.listener.is_over:
+                at = self._send_events(at)
+        finally:
             with book.changed:
-                rows = [(row.sequence, row.representation()) for row in book.since(at)]
-                if not rows:
-                    book.changed.wait(_HEARTBEAT)
-            for at, shown in rows:
-                told = json.dumps(
-                    {"type": f"proposal.{shown['status']}", "proposal": shown}, ensure_ascii=False
-                )
-                self.wfile.write(f"event: proposal\nid: {at}\ndata: {told}\n\n".encode())
-            if not rows:
-                self.wfile.write(b": still\n\n")
+                book.streams -= 1
+
+    def _send_events(self, at: int) -> int:
+        """What there is, or, after a while without anything, a sign of life."""
+        book = self.listener.book
+        with book.changed:
+            if not book.since(at) and not self.listener.is_over:
+                book.changed.wait(_HEARTBEAT)
+            rows = [(row.sequence, row.representation()) for row in book.since(at)]
+        for sequence, shown in rows:
+            at = sequence
+            told = json.dumps({"type": f"proposal.{shown['status']}", "proposal": shown}, ensure_ascii=False)
+            self.wfile.write(f"event: proposal\nid: {at}\ndata: {told}\n\n".encode())
+        if not rows:
+            self.wfile.write(b": still\n\n")
+        return at
 
 
 def _item(book: Book, item: Any) -> dict[str, Any]:

@@ -57,6 +57,11 @@ class FakeServer:
         with self._book.changed:
             return [proposal_from(row.representation()) for row in self._book.rows.values()]
 
+    @property
+    def streams(self) -> int:
+        """How many streams of events are open."""
+        return self._book.streams
+
     def __enter__(self) -> FakeServer:
         return self
 
@@ -154,14 +159,21 @@ class FakeServer:
         self._book.denied[action_type] = why
 
     def fail(
-        self, status: int = 503, *, times: int = 1, path: str = "", retry_after: float | None = None
+        self,
+        status: int = 503,
+        *,
+        times: int = 1,
+        path: str = "",
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Answer the next requests, to addresses that end with `path`, with this status, and do nothing."""
-        self.faults.append(Fault(path, times, status, retry_after))
+        sent = dict(headers or {}) | ({} if retry_after is None else {"Retry-After": f"{retry_after:g}"})
+        self.faults.append(Fault(path, times, status, sent))
 
     def lose(self, *, times: int = 1, path: str = "") -> None:
         """Do what the next requests ask and end the connection without an answer, as in a crash or a cut line."""
-        self.faults.append(Fault(path, times, None, None))
+        self.faults.append(Fault(path, times, None))
 
     def _decided(
         self,
