@@ -131,7 +131,7 @@ class CountersignMiddleware(AgentMiddleware[Any, Any, Any]):
         message = messages[at] if at is not None else None
         before = messages[:at] if self.tell_context else ()
         return Call(
-            ("langchain", thread, (message.id if message else None) or "", asked["id"] or ""),
+            ("langchain", thread or (message.id if message else None) or "", asked["id"] or ""),
             self.action_types[asked["name"]],
             asked["args"],
             calls.about(
