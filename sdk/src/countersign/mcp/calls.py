@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -129,9 +130,10 @@ class Calls:
                 print(f"countersign mcp-gateway: proposal {call.proposal}: {error}", file=sys.stderr)
 
     async def finish(self, seconds: float) -> None:
-        """At the end: let calls that have begun come to their report."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=seconds)
+        """At the end: let calls that have begun come to their report, and take back what nobody waits for."""
+        ends = time.monotonic() + seconds
+        while self._running and (left := ends - time.monotonic()) > 0:
+            await asyncio.wait(self._running, timeout=left)
 
     async def _proposed(self, key: str, pin: Pin, arguments: dict[str, Any]) -> Proposal:
         proposal = await self._client.propose(
@@ -185,9 +187,7 @@ class Calls:
             except (Stopped, Lost, Refused) as error:
                 return _error(f"{error} The approval was not used; it lapses by itself.")
             if not self._journal.claim(key):
-                call = self._journal.get(key)
-                assert call is not None
-                return await self._later(call)
+                return await self._begun(key)
             try:
                 redeemed = await self._client.redeem(proposal)
             except CountersignError as error:
@@ -232,11 +232,13 @@ class Calls:
     async def _later(self, call: Call) -> types.CallToolResult:
         """The answer to a call that was begun before: by a repeat, or by an earlier life of the gateway."""
         async with self._turn(call.key):
-            now = self._journal.get(call.key)
-            assert now is not None
-            if now.state in ("redeeming", "called"):
-                return await self._settle(now)
-        return _answered(now)
+            return await self._begun(call.key)
+
+    async def _begun(self, key: str) -> types.CallToolResult:
+        """For who has its turn, so that a row between redeeming and report is nobody's any more."""
+        call = self._journal.get(key)
+        assert call is not None
+        return await self._settle(call) if call.state in ("redeeming", "called") else _answered(call)
 
     async def _settle(self, call: Call) -> types.CallToolResult:
         """Bring a call that was interrupted to its end, without calling anything."""
