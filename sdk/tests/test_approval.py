@@ -226,7 +226,7 @@ def test_a_report_that_fails_does_not_hide_what_has_run(
 def test_an_edit_that_does_not_fit_is_not_redeemed(
     refund: Callable[..., Any], till: Till, countersign_server: FakeServer
 ) -> None:
-    edits = iter(
+    edits: Iterator[dict[str, Any]] = iter(
         [{"order_id": "A-1"}, {"order_id": 1, "amount": 1}, {"order_id": "A", "amount": 1, "to": "me"}]
     )
     countersign_server.answer(lambda one: countersign_server.approve(one, edit=next(edits)))

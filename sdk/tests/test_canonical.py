@@ -83,7 +83,12 @@ def test_what_is_too_deep_or_no_text_is_refused() -> None:
 
 def test_the_digest_changes_with_each_of_its_parts() -> None:
     given: dict[str, Any] = {"agent": "a", "action_type": "b", "revision": 1, "arguments": {"x": 1}}
-    others = [{"agent": "c"}, {"action_type": "c"}, {"revision": 2}, {"arguments": {"x": 2}}]
+    others: list[dict[str, Any]] = [
+        {"agent": "c"},
+        {"action_type": "c"},
+        {"revision": 2},
+        {"arguments": {"x": 2}},
+    ]
     digests = {canonical.digest(**{**given, **other}) for other in [{}, *others]}
     assert len(digests) == 5
     assert canonical.digest(**{**given, "arguments": {"x": 1.0}}) == canonical.digest(**given)
