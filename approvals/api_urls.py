@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from approvals import api, api_activity, api_batch, api_events, openapi
+from approvals import api, api_activity, api_batch, api_events, openapi, openapi_page
 
 urlpatterns = [
     path("v1/me", api.me),
@@ -16,5 +16,5 @@ urlpatterns = [
     path("v1/proposals/<uuid:proposal_id>/revise", api.revise),
     path("v1/events", api_events.events),
     path("v1/openapi.json", openapi.document_view, name="openapi"),
-    path("docs", openapi.docs_view, name="api-docs"),
+    path("docs", openapi_page.docs_view, name="api-docs"),
 ]

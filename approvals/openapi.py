@@ -1,24 +1,24 @@
-"""The OpenAPI 3.1 document of the agents' API, built from the request types, and the page that shows it."""
+"""The OpenAPI 3.1 document of the agents' API, built from request types, schemas, examples and the list of problems."""
 
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
 
-from accounts.exceptions import DomainError
 from agents.activity_items import ActivityBatch, ActivityItem
-from agents.autonomy import Tier
 from agents.http import agent_endpoint, as_known
-from approvals import openapi_activity, requests
-from approvals.models import Verdict
+from approvals import openapi_activity, problems, requests
+from approvals import openapi_examples as examples
+from approvals import openapi_schemas as schemas
+from approvals.openapi_schemas import ref
 from approvals.states import State
 
-_REF = "#/components/schemas/{name}"
 _BODIES = (
     requests.ProposeRequest,
+    requests.BatchRequest,
+    requests.BatchItem,
     requests.RedeemRequest,
     requests.OutcomeRequest,
     requests.WithdrawRequest,
@@ -26,349 +26,345 @@ _BODIES = (
     ActivityBatch,
     ActivityItem,
 )
-_UUID = {"type": "string", "format": "uuid"}
-_TIME = {"type": "string", "format": "date-time"}
-
-
-def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-_TEXT: dict[str, Any] = {"type": "string"}
-_PROPOSAL = _object(
-    id=_UUID,
-    status={"type": "string", "enum": State.values},
-    version={"type": "integer", "description": "rises with every change; give it to after_version"},
-    revision={"type": "integer"},
-    action_type=_TEXT,
-    arguments={"type": "object", "description": "of the current revision, in RFC 8785 form"},
-    digest={"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
-    tier={"type": "string", "enum": Tier.values},
-    route=_object(
-        queue=_nullable(_TEXT),
-        quorum={"type": "integer"},
-        reasons={"type": "array", "items": _object(code=_TEXT, rule=_TEXT, detail=_TEXT)},
-    ),
-    decision=_nullable(
-        _object(
-            verdict={"type": "string", "enum": Verdict.values},
-            reason=_TEXT,
-            comment=_TEXT,
-            decided_by=_object(kind={"type": "string", "enum": ["human", "policy"]}, label=_TEXT),
-            decided_at=_TIME,
-        )
-    ),
-    grant=_nullable(
-        _object(token={"type": "string", "description": "a JWS; verify it with the JWKS"}, expires_at=_TIME)
-    ),
-    outcome=_nullable(
-        _object(
-            status=_TEXT,
-            result={},
-            external_id=_TEXT,
-            cost=_nullable({"type": "number"}),
-            occurred_at=_nullable(_TIME),
-            reported_at=_TIME,
-        )
-    ),
-    rollback=_nullable(
-        _object(
-            requested_at=_TIME,
-            reason=_TEXT,
-            by=_TEXT,
-            action_type=_nullable(_TEXT),
-            proposal=_nullable(_UUID),
-        )
-        | {"description": "a person asks to undo it: propose this action type with parent_id"}
-    ),
-    created_at=_TIME,
-    due_at=_nullable(_TIME),
-    expires_at=_nullable(_TIME),
-    effective_at=_nullable(_TIME),
+_JSON, _PROBLEM = "application/json", "application/problem+json"
+_ONE = "/api/v1/proposals/{proposal_id}"
+DESCRIPTION = (
+    "Agents propose actions, wait for the decision, redeem the grant, act, and report. Times are RFC 3339 in UTC. "
+    "Within version 1 fields, codes, event types and addresses are added and never taken away or changed in meaning: "
+    "let pass what you do not know. What is to go is marked deprecated here and in a Deprecation header at least 12 "
+    "months before (docs/api.md)."
 )
-_LIMIT_COUNT = _nullable({"type": "integer"})
-_LIMIT_AMOUNT = _nullable({"type": "string", "description": "a decimal number"})
-_ME = _object(
-    agent=_TEXT,
-    name=_TEXT,
-    version=_TEXT,
-    state=_TEXT,
-    credential_expires_at=_TIME,
-    budget=_nullable(
-        _object(
-            hours={"type": "integer", "description": "rolling window of what all mandates do together"},
-            count=_LIMIT_COUNT,
-            amount=_LIMIT_AMOUNT,
-            currency=_nullable(_TEXT),
-            left_count=_LIMIT_COUNT,
-            left_amount=_LIMIT_AMOUNT,
-        )
-    ),
-    mandates={
-        "type": "array",
-        "items": _object(
-            action_type=_TEXT,
-            tier={"type": "string", "enum": Tier.values},
-            ceiling={"type": "string", "enum": Tier.values},
-            veto_seconds={"type": "integer"},
-            stopped=_nullable({"type": "string", "description": "which stop switch is pulled, and why"}),
-            limits=_object(
-                currency=_nullable(_TEXT),
-                max_amount=_LIMIT_AMOUNT,
-                window_hours={"type": "integer"},
-                window_count=_LIMIT_COUNT,
-                window_amount=_LIMIT_AMOUNT,
-                left_count=_LIMIT_COUNT,
-                left_amount=_LIMIT_AMOUNT,
-                subject_count=_LIMIT_COUNT,
-                subject_amount=_LIMIT_AMOUNT
-                | {"description": "most about one subject in the window, all action types together"},
-            ),
-        )
-        | {"additionalProperties": True},
-    },
-) | {"additionalProperties": True}
-_PROBLEM = _object(
-    type=_TEXT,
-    title=_TEXT,
-    status={"type": "integer"},
-    code={"type": "string", "description": "stable; act on this, not on the words"},
-    detail={"type": "string", "description": "what is wrong and the remedy"},
-) | {"additionalProperties": True}
 
 
-def problem_codes() -> dict[str, tuple[int, str, str]]:
-    """Every stable code an agent can meet: (HTTP status, title, meaning)."""
-    found = {
-        error.code: (error.status, error.title, " ".join((error.__doc__ or "").split()))
-        for error in _all_errors(DomainError)
-        if error.code != "error"
-    }
-    found["method_not_allowed"] = (
-        405,
-        "Method not allowed",
-        "The address exists and does not take this method.",
-    )
-    found["unavailable"] = (
-        503,
-        "Not available right now",
-        "The database is away; send the same request again.",
-    )
-    found["server_error"] = (
-        500,
-        "A fault of ours",
-        "Send the same request again; if it persists, tell the operators.",
-    )
-    return dict(sorted(found.items()))
+def _named(**values: Any) -> dict[str, Any]:
+    """Examples by name, as a media type has them."""
+    return {name: {"value": value} for name, value in values.items()}
 
 
-def _all_errors(base: type[DomainError]) -> list[type[DomainError]]:
-    return [error for child in base.__subclasses__() for error in (child, *_all_errors(child))]
+@dataclass(frozen=True)
+class Answer:
+    """One answer that is no problem."""
+
+    description: str
+    schema: dict[str, Any]
+    examples: dict[str, Any] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
+    media: str = _JSON
 
 
-_ID = {"name": "proposal_id", "in": "path", "required": True, "schema": _UUID}
-_QUERY = {
-    "wait": ("seconds to wait for a change, at most 60", {"type": "integer", "minimum": 0, "maximum": 60}),
-    "after_version": ("return at once when the version is above this", {"type": "integer", "minimum": 0}),
-    "status": ("only proposals in this state", {"type": "string", "enum": State.values}),
-    "rollback": (
+@dataclass(frozen=True)
+class Operation:
+    """One method of one address. `conditional`: it has an ETag and takes If-None-Match."""
+
+    name: str
+    summary: str
+    answers: dict[int, Answer]
+    description: str = ""
+    body: str = ""
+    examples: dict[str, Any] = field(default_factory=dict)
+    parameters: tuple[dict[str, Any], ...] = ()
+    codes: frozenset[str] = frozenset()
+    conditional: bool = False
+    public: bool = False
+
+
+def _parameter(name: str, where: str, what: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"name": name, "in": where, "description": what, "schema": schema, **more}
+
+
+_ID = _parameter("proposal_id", "path", "of one's own proposal", schemas.UUID, required=True)
+_KEY = _parameter(
+    "Idempotency-Key",
+    "header",
+    "1 to 200 printable characters, new for each action: the same key and body are one proposal, however often sent",
+    {"type": "string", "maxLength": 200},
+    required=True,
+    example="order-A-1001",
+)
+_KNOWN = _parameter("If-None-Match", "header", "ETags of what is known: 304 if nothing changed", schemas.TEXT)
+_LAST = _parameter(
+    "Last-Event-ID", "header", "the id of the last event that was received, to go on after it", schemas.TEXT
+)
+_WAIT = _parameter(
+    "wait", "query", "seconds to wait for a change", {"type": "integer", "minimum": 0, "maximum": 60}
+)
+_AFTER = _parameter(
+    "after_version",
+    "query",
+    "return at once when the version is above this; without it, when it is decided",
+    {"type": "integer", "minimum": 0},
+)
+_LIST = (
+    _parameter("status", "query", "only proposals in this state", {"type": "string", "enum": State.values}),
+    _parameter(
+        "rollback",
+        "query",
         "only what somebody asked to be undone while nothing is under way that would undo it",
         {"type": "string", "enum": ["requested"]},
     ),
-    "limit": ("page size", {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}),
-    "cursor": ("next_cursor of the page before", _TEXT),
+    _parameter(
+        "limit", "query", "page size", {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}
+    ),
+    _parameter("cursor", "query", "next_cursor of the page before", schemas.TEXT),
+)
+_HEADERS: dict[str, dict[str, Any]] = {
+    "ETag": {"description": "strong: of the bytes, for If-None-Match", "schema": schemas.TEXT},
+    "Location": {"description": "of the proposal", "schema": schemas.TEXT},
+    "Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 1}},
+    "Allow": {"description": "the methods that the address takes", "schema": schemas.TEXT},
+}
+_ACT = problems.BODY | {"not_found", "wrong_state"}
+_DECIDABLE = frozenset({"agent_not_live", "arguments_invalid", "policy_refused"})
+_SUBMITTED = frozenset(
+    {"arguments_invalid", "idempotency_key_reused", "request_in_flight", "too_many_open", "keys_away"}
+)
+
+
+def _now(*, example: dict[str, Any], headers: tuple[str, ...] = ()) -> dict[int, Answer]:
+    return {200: Answer("The proposal as it is now", ref("Proposal"), _named(proposal=example), headers)}
+
+
+OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("post", "/api/v1/proposals"): Operation(
+        "propose",
+        "Propose one action",
+        {
+            201: Answer("Accepted", ref("Proposal"), _named(pending=examples.PENDING), ("Location",)),
+            200: Answer(
+                "A repeat of an earlier request, as its proposal is now",
+                ref("Proposal"),
+                _named(approved=examples.APPROVED),
+                ("Location",),
+            ),
+        },
+        description="What was denied is accepted too, and says so in `status` and `route.reasons`.",
+        body="ProposeRequest",
+        examples=_named(least=examples.LEAST, usual=examples.PROPOSE, undo=examples.UNDO),
+        parameters=(_KEY,),
+        codes=problems.BODY | _SUBMITTED,
+    ),
+    ("get", "/api/v1/proposals"): Operation(
+        "list_proposals",
+        "List one's own proposals, newest first",
+        {200: Answer("A page", schemas.PAGE, _named(page=examples.PAGE))},
+        parameters=_LIST,
+        codes=frozenset({"fields_invalid"}),
+        conditional=True,
+    ),
+    ("post", "/api/v1/proposals/batch"): Operation(
+        "propose_batch",
+        "Propose up to 500 actions, each accepted or refused by itself",
+        {200: Answer("A result for each item", ref("BatchAnswer"), _named(mixed=examples.BATCH_ANSWER))},
+        description=(
+            "At most 500 items in a body of at most 2 MiB, one item of at most 256 KiB. Each item has its own "
+            "idempotency key and is a transaction of its own: a batch that was cut off is sent again as it was, and "
+            "what was accepted the first time is answered with 200. A batch costs as many proposals of the agent's "
+            "rate as it has items. A key is used up by one door: repeat a batch's item in a batch."
+        ),
+        body="BatchRequest",
+        examples=_named(two=examples.BATCH),
+        codes=problems.BODY | {"keys_away"},
+    ),
+    ("get", _ONE): Operation(
+        "read_proposal",
+        "Read one proposal, or wait for it to change",
+        _now(example=examples.APPROVED),
+        parameters=(_ID, _WAIT, _AFTER),
+        codes=frozenset({"not_found", "fields_invalid"}),
+        conditional=True,
+    ),
+    ("post", f"{_ONE}/redeem"): Operation(
+        "redeem",
+        "Use the grant up, before acting",
+        _now(example=examples.EXECUTING),
+        body="RedeemRequest",
+        examples=_named(digest=examples.REDEEM),
+        parameters=(_ID,),
+        codes=_ACT
+        | {
+            *("agent_not_live", "digest_mismatch", "grant_refused", "limit_reached", "stopped"),
+            "log_unavailable",
+        },
+    ),
+    ("post", f"{_ONE}/outcome"): Operation(
+        "report_outcome",
+        "Report what happened",
+        _now(example=examples.SUCCEEDED),
+        body="OutcomeRequest",
+        examples=_named(succeeded=examples.OUTCOME, unknown={"status": "unknown"}),
+        parameters=(_ID,),
+        codes=_ACT | {"invalid", "keys_away"},
+    ),
+    ("post", f"{_ONE}/withdraw"): Operation(
+        "withdraw",
+        "Take an undecided proposal back",
+        _now(example=examples.WITHDRAWN),
+        body="WithdrawRequest",
+        examples=_named(reason=examples.WITHDRAW, none={}),
+        parameters=(_ID,),
+        codes=_ACT | {"keys_away"},
+    ),
+    ("post", f"{_ONE}/revise"): Operation(
+        "revise",
+        "Answer a returned proposal with new arguments",
+        _now(example=examples.REVISED),
+        body="ReviseRequest",
+        examples=_named(reply=examples.REVISE),
+        parameters=(_ID,),
+        codes=_ACT | _DECIDABLE | {"keys_away"},
+    ),
+    ("get", "/api/v1/events"): Operation(
+        "listen",
+        "Hear of every change of one's own proposals (server-sent events)",
+        {
+            200: Answer(
+                "Events named `proposal`; their data is an Event. Comments keep the line alive.",
+                {"type": "string"},
+                _named(stream=examples.STREAM),
+                media="text/event-stream",
+            )
+        },
+        description=(
+            "Without Last-Event-ID it begins now. With it, the newest version of each proposal that changed since "
+            "comes first, however the connection ended and whichever server answers. An event may come twice: go by "
+            "`proposal.version`. At most 10 streams of an agent; one lasts at most an hour and is resumed."
+        ),
+        parameters=(_LAST,),
+        codes=frozenset({"fields_invalid", "cursor_gone", "too_many_streams"}),
+    ),
+    ("get", "/api/v1/me"): Operation(
+        "me",
+        "The agent's mandates, tiers and what its limits leave",
+        {200: Answer("The agent", ref("Me"), _named(agent=examples.ME))},
+        conditional=True,
+    ),
+    ("post", "/api/v1/activity"): Operation(
+        "tell_activity",
+        "Tell what the agent did, in batches",
+        {
+            200: Answer(
+                "A result per item", ref("ActivityAnswer"), _named(two=openapi_activity.ANSWER_EXAMPLE)
+            )
+        },
+        description=openapi_activity.DESCRIPTION,
+        body="ActivityBatch",
+        examples=_named(tool_call=openapi_activity.BODY_EXAMPLE),
+        codes=problems.BODY | {"keys_away"},
+    ),
+    ("get", "/.well-known/jwks.json"): Operation(
+        "jwks",
+        "Public keys of grants (RFC 7517)",
+        {200: Answer("Keys", schemas.JWKS, _named(keys=examples.JWKS))},
+        conditional=True,
+        public=True,
+    ),
 }
 
 
-def _query(*names: str) -> list[dict[str, Any]]:
-    return [{"name": n, "in": "query", "description": _QUERY[n][0], "schema": _QUERY[n][1]} for n in names]
+def codes_of(operation: Operation) -> frozenset[str]:
+    """Every code that the operation may answer with."""
+    if operation.public:
+        return frozenset({"unavailable", "server_error"})
+    return problems.ANYWHERE | operation.codes
 
 
-def _operation(
-    summary: str,
-    *,
-    body: type[msgspec.Struct] | None = None,
-    parameters: list[dict[str, Any]] | None = None,
-    answers: dict[str, tuple[str, dict[str, Any]]],
-    errors: list[int],
-) -> dict[str, Any]:
-    operation: dict[str, Any] = {"summary": summary, "parameters": parameters or [], "responses": {}}
-    if body is not None:
-        schema = {"$ref": _REF.format(name=body.__name__)}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    for status, (description, schema) in answers.items():
-        operation["responses"][status] = {
-            "description": description,
-            "content": {"application/json": {"schema": schema}},
+def _described(operation: Operation) -> dict[str, Any]:
+    known = (_KNOWN,) if operation.conditional else ()
+    found: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": [*operation.parameters, *known],
+        "responses": {},
+    }
+    if operation.description:
+        found["description"] = operation.description
+    if operation.public:
+        found["security"] = []
+    if operation.body:
+        media = {"schema": ref(operation.body), "examples": operation.examples}
+        found["requestBody"] = {"required": True, "content": {_JSON: media}}
+    for status, answer in operation.answers.items():
+        names = (*answer.headers, *(["ETag"] if operation.conditional else []))
+        found["responses"][str(status)] = {
+            "description": answer.description,
+            "content": {answer.media: {"schema": answer.schema, "examples": answer.examples}},
+        } | ({"headers": {name: _HEADERS[name] for name in names}} if names else {})
+    if operation.conditional:
+        found["responses"]["304"] = {
+            "description": "Nothing has changed; there is no body",
+            "headers": {"ETag": _HEADERS["ETag"]},
         }
-    for status_code in sorted({401, 429, 503, *errors}):
-        codes = [code for code, (number, _, _) in problem_codes().items() if number == status_code]
-        operation["responses"][str(status_code)] = {
-            "description": "Problem; code is one of: " + ", ".join(codes),
-            "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}},
-        }
-    return operation
+    for number, codes in problems.by_status(codes_of(operation)).items():
+        found["responses"][str(number)] = _refused(codes)
+    return found
 
 
-_THE_PROPOSAL = {"200": ("The proposal as it is now", {"$ref": _REF.format(name="Proposal")})}
+def _refused(codes: list[str]) -> dict[str, Any]:
+    """What is answered under one status; each code with what to do about it, and an example."""
+    return {
+        "description": "Problem; code is one of: " + ", ".join(codes),
+        "content": {
+            _PROBLEM: {
+                "schema": {"allOf": [ref("Problem"), {"properties": {"code": {"enum": codes}}}]},
+                "examples": {
+                    code: {"summary": problems.PROBLEMS[code].remedy, "value": examples.problem(code)}
+                    for code in codes
+                },
+            }
+        },
+    } | (
+        {"headers": {"Retry-After": _HEADERS["Retry-After"]}}
+        if any(problems.PROBLEMS[code].waits for code in codes)
+        else {}
+    )
 
 
 @lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
-    """The whole document; a test holds it against the addresses that exist."""
-    _, components = msgspec.json.schema_components(_BODIES, ref_template=_REF)
-    components["ActivityBatch"]["properties"]["items"]["items"] = {"$ref": _REF.format(name="ActivityItem")}
-    page = _object(
-        items={"type": "array", "items": {"$ref": _REF.format(name="Proposal")}}, next_cursor=_nullable(_TEXT)
-    )
-    key = {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": True,
-        "schema": {"type": "string", "maxLength": 200},
-    }
-    one = "/api/v1/proposals/{proposal_id}"
-    created = {
-        "201": ("Accepted", {"$ref": _REF.format(name="Proposal")}),
-        "200": ("A repeat of an earlier request", {"$ref": _REF.format(name="Proposal")}),
-    }
-    propose = _operation(
-        "Propose one action",
-        body=requests.ProposeRequest,
-        parameters=[key],
-        answers=created,
-        errors=[400, 409, 413, 415, 422],
-    )
-    listing = _operation(
-        "List one's own proposals, newest first",
-        parameters=_query("status", "rollback", "limit", "cursor"),
-        answers={"200": ("A page", page)},
-        errors=[422],
-    )
-    read = _operation(
-        "Read one proposal, or wait for it to change",
-        parameters=[_ID, *_query("wait", "after_version")],
-        answers=_THE_PROPOSAL,
-        errors=[404, 422],
-    )
-    actions: dict[str, tuple[str, type[msgspec.Struct]]] = {
-        "redeem": ("Use the grant up, before acting", requests.RedeemRequest),
-        "outcome": ("Report what happened", requests.OutcomeRequest),
-        "withdraw": ("Take an undecided proposal back", requests.WithdrawRequest),
-        "revise": ("Answer a returned proposal with new arguments", requests.ReviseRequest),
-    }
+    """The whole document; tests hold it against the addresses that exist and what they answer."""
+    _, components = msgspec.json.schema_components(_BODIES, ref_template="#/components/schemas/{name}")
+    components["ActivityBatch"]["properties"]["items"]["items"] = ref("ActivityItem")
+    components["BatchRequest"]["properties"]["items"]["items"] = ref("BatchItem")
+    paths: dict[str, dict[str, Any]] = {}
+    for (method, path), operation in OPERATIONS.items():
+        paths.setdefault(path, {})[method] = _described(operation)
+    paths["/v1/traces"] = {"post": openapi_activity.traces()}
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "Countersign",
-            "version": "1",
-            "description": "Agents propose actions, wait for the decision, redeem the grant, act, and report.",
-        },
+        "info": {"title": "Countersign", "version": "1", "description": DESCRIPTION},
+        "servers": [{"url": "/"}],
         "security": [{"bearer": []}],
-        "paths": {
-            "/api/v1/proposals": {"post": propose, "get": listing},
-            one: {"get": read},
-            **{
-                f"{one}/{name}": {
-                    "post": _operation(
-                        summary,
-                        body=body,
-                        parameters=[_ID],
-                        answers=_THE_PROPOSAL,
-                        errors=[400, 404, 409, 413, 415, 422],
-                    )
-                }
-                for name, (summary, body) in actions.items()
-            },
-            "/api/v1/me": {
-                "get": _operation(
-                    "The agent's mandates, tiers and what its limits leave",
-                    answers={"200": ("The agent", {"$ref": _REF.format(name="Me")})},
-                    errors=[],
-                )
-            },
-            "/api/v1/activity": {
-                "post": openapi_activity.told(
-                    _operation(
-                        "Tell what the agent did, in batches",
-                        body=ActivityBatch,
-                        answers={"200": ("A result per item", {"$ref": _REF.format(name="ActivityAnswer")})},
-                        errors=[400, 413, 415, 422, 429],
-                    )
-                )
-            },
-            "/v1/traces": {"post": openapi_activity.traces()},
-            "/.well-known/jwks.json": {
-                "get": _operation(
-                    "Public keys of grants (RFC 7517)",
-                    answers={"200": ("Keys", {"type": "object"})},
-                    errors=[],
-                )
-                | {"security": []}
-            },
-        },
+        "paths": paths,
         "components": {
-            "schemas": {**components, "Proposal": _PROPOSAL, "Me": _ME, "Problem": _PROBLEM}
-            | {"ActivityAnswer": openapi_activity.ANSWER},
+            "schemas": {
+                **components,
+                "Proposal": schemas.PROPOSAL,
+                "Me": schemas.ME,
+                "Problem": schemas.PROBLEM,
+                "BatchAnswer": schemas.BATCH_ANSWER,
+                "Event": schemas.EVENT,
+                "ActivityAnswer": openapi_activity.ANSWER,
+            },
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
+        "x-problems": {
+            code: {
+                "status": problem.status,
+                "title": problem.title,
+                "meaning": problem.meaning,
+                "remedy": problem.remedy,
+            }
+            for code, problem in problems.PROBLEMS.items()
+        },
     }
+
+
+@lru_cache(maxsize=1)
+def _served() -> bytes:
+    return msgspec.json.encode(document())
 
 
 @agent_endpoint("GET")
 def document_view(request: HttpRequest) -> HttpResponse:
     """The document; public, it tells nothing about this installation."""
-    return as_known(msgspec.json.encode(document()), request.headers.get("If-None-Match", ""))
-
-
-@require_safe
-def docs_view(request: HttpRequest) -> HttpResponse:
-    """The document as a page, with every problem code."""
-    operations = [
-        {"method": method.upper(), "path": path, "operation": operation, "body": _body_name(operation)}
-        for path, methods in document()["paths"].items()
-        for method, operation in methods.items()
-    ]
-    components = document()["components"]["schemas"]
-    schemas = [_described(name, schema) for name, schema in components.items() if schema.get("properties")]
-    codes = [
-        {"code": code, "status": status, "meaning": meaning}
-        for code, (status, _, meaning) in problem_codes().items()
-    ]
-    return render(
-        request, "approvals/api_docs.html", {"operations": operations, "codes": codes, "schemas": schemas}
-    )
-
-
-def _body_name(operation: dict[str, Any]) -> str:
-    content = operation.get("requestBody", {}).get("content", {})
-    return str(content.get("application/json", {}).get("schema", {}).get("$ref", "")).rpartition("/")[2]
-
-
-def _described(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema's fields as rows: name, type in words, whether it is required."""
-    required = set(schema.get("required", []))
-    fields = [
-        {"name": field, "type": _type_in_words(value), "required": field in required}
-        for field, value in schema["properties"].items()
-    ]
-    return {"name": name, "description": schema.get("description", ""), "fields": fields}
-
-
-def _type_in_words(schema: dict[str, Any]) -> str:
-    if "anyOf" in schema:
-        return " or ".join(_type_in_words(each) for each in schema["anyOf"])
-    if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
-    if "enum" in schema:
-        return ", ".join(str(value) for value in schema["enum"])
-    if schema.get("type") == "array":
-        return f"list of {_type_in_words(schema.get('items', {}))}"
-    kind = str(schema.get("format") or schema.get("type") or "any value")
-    limits = [f"at most {schema['maxLength']} characters"] if "maxLength" in schema else []
-    limits += [f"{schema['minimum']} to {schema['maximum']}"] if {"minimum", "maximum"} <= set(schema) else []
-    return ", ".join([kind, *limits])
+    return as_known(_served(), request.headers.get("If-None-Match", ""))

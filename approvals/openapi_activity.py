@@ -64,17 +64,13 @@ ANSWER: dict[str, Any] = {
 }
 
 
-def told(operation: dict[str, Any]) -> dict[str, Any]:
-    """The operation with its size, its examples and what its items are."""
-    operation["description"] = (
-        f"At most {activity_items.MOST_ITEMS} items in a body of at most {activity_items.MOST_BYTES // 1024} KiB, one "
-        f"content of at most {activity_items.LONGEST // 1024} KiB. Trace, span and position name an item: the same one "
-        "sent again is stored once. Where no span is named, what the item says names it; the position is that of its "
-        "kind. A refused item stops no other."
-    )
-    operation["requestBody"]["content"]["application/json"]["example"] = BODY_EXAMPLE
-    operation["responses"]["200"]["content"]["application/json"]["example"] = ANSWER_EXAMPLE
-    return operation
+DESCRIPTION = (
+    f"At most {activity_items.MOST_ITEMS} items in a body of at most {activity_items.MOST_BYTES // 1024} KiB, one "
+    f"content of at most {activity_items.LONGEST // 1024} KiB. Trace, span and position name an item: the same one "
+    "sent again is stored once. Where no span is named, what the item says names it; the position is that of its "
+    "kind. A refused item stops no other."
+)
+"""The operation's size, and what its items are."""
 
 
 def traces() -> dict[str, Any]:
@@ -92,6 +88,7 @@ def traces() -> dict[str, Any]:
         503: "the database or the keys are away; send the same after Retry-After",
     }
     return {
+        "operationId": "export_traces",
         "summary": "Export an instrumented agent's spans (OTLP/HTTP)",
         "description": (
             "The body is an ExportTraceServiceRequest of OpenTelemetry, in protobuf or in OTLP's JSON, gzipped or not, "
