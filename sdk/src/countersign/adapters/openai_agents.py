@@ -131,9 +131,7 @@ class Approvals:
         turns = _turns(told.get("original_input"))
         context = state._context.context if self._run and state._context else None
         return items, [
-            self._call(
-                str(item.name), *_raw(item), context, turns, agent=item.agent.name if item.agent else None
-            )
+            self._call(str(item.name), *_raw(item), context, turns, item.agent.name if item.agent else "")
             for item in items
         ]
 
