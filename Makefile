@@ -47,6 +47,8 @@ lint: dev
 	check ruff $(PY) -m ruff check .; \
 	check format $(PY) -m ruff format --check .; \
 	check mypy $(PY) -m mypy; \
+	check openai-agents sh -c 'cd sdk && MYPYPATH=src exec $(abspath $(PY)) -m mypy --config-file= --strict \
+		src/countersign/adapters/openai_agents.py tests/openai_agents_child.py'; \
 	check imports $(VENV)/bin/lint-imports --no-logo; \
 	check templates $(PY) -m djlint --lint --quiet templates; \
 	if [ -n "$$failed" ]; then echo "✗ Failed:$$failed"; exit 1; fi; echo "✓ Nothing to mend"

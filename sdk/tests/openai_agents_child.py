@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """One process of an OpenAI agent: `start` prints the interrupted state, `resume` takes it from the standard input.
 
 A process of its own because the framework's module is called `agents`, like one of the server's, and because a state

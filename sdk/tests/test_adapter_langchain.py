@@ -9,7 +9,7 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.tools import BaseTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
@@ -51,7 +51,7 @@ def agent_of(
     calls = [
         {"name": "refund", "args": {"order_id": one, "amount": 10}, "id": f"call-{one}"} for one in orders
     ]
-    answers = [AIMessage("I refund.", tool_calls=calls), AIMessage("Thank you.")]
+    answers: list[BaseMessage] = [AIMessage("I refund.", tool_calls=calls), AIMessage("Thank you.")]
     asking: Any = HumanInTheLoopMiddleware(gate.interrupt_on, interrupt_mode=mode) if mode else None  # type: ignore[arg-type]
     return create_agent(
         Scripted(responses=answers, i=said),
@@ -98,7 +98,7 @@ def test_several_requests_keep_their_order(countersign_server: FakeServer, mode:
     assert [one.action_type for one in countersign_server.proposals] == ["refund_order"] * 4
     decide(countersign_server)
     command = gate.answer(agent, THREAD)
-    assert command is not None
+    assert command is not None and isinstance(command.resume, dict)
     decisions = [
         one
         for answer in command.resume.values()

@@ -54,7 +54,7 @@ class Till:
         )
 
 
-def told(result: Any) -> dict[str, ToolReturnPart]:
+def told(result: Any) -> dict[str, Any]:
     parts = [part for message in result.all_messages() for part in message.parts]
     return {
         part.tool_call_id.removeprefix("call-"): part for part in parts if isinstance(part, ToolReturnPart)

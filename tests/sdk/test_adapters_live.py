@@ -147,7 +147,8 @@ def test_langgraph(office: Office) -> None:
 
     def pay(state: _State) -> dict[str, Any]:
         name = office.the.action_type.name
-        decisions = langgraph.ask(*({"name": name, "args": args} for args in state["orders"]))
+        actions = [langgraph.Action(name=name, args=args) for args in state["orders"]]
+        decisions = langgraph.ask(*actions)
         return {"said": [langgraph.carry_out(office.client, one, refund).words for one in decisions]}
 
     builder: Any = StateGraph(_State)
@@ -195,7 +196,7 @@ def test_pydantic_ai(office: Office) -> None:
     office.decide()
     results = gate.answer(result.output, result.all_messages(), timeout=0)
     result = agent.run_sync(message_history=result.all_messages(), deferred_tool_results=results)
-    told = {
+    told: dict[str, Any] = {
         part.tool_call_id: part
         for message in result.all_messages()
         for part in message.parts
