@@ -39,6 +39,7 @@ class Behind:
                 async with Client(shop.server(), cache=None) as client:
                     yield client
 
+        self.upstream = InProcess
         self.monkeypatch.setattr(serving, "Upstream", InProcess)
         self.settings = Settings(
             path=self.folder / "mcp-gateway.json",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp import types
 
-from countersign.mcp import blueprint, pins
+from countersign.mcp import blueprint, journal, pins
 from countersign.mcp.journal import Journal, KeyReused
 from countersign.mcp.pins import BadLock, Lock, Pin
 from countersign.mcp.settings import BadSettings, Server, Settings, filled, load
@@ -247,13 +250,18 @@ def test_the_journal_lets_one_of_two_go_on_and_keeps_the_answer(tmp_path: Path) 
         one.begin("k", tool="cancel", arguments={"a": 1})
     one.proposed("k", "p-1")
     assert [one.claim("k"), two.claim("k")] == [True, False]
-    assert [call.key for call in two.interrupted()] == ["k"]
+    claimed = two.get("k")
+    assert claimed is not None
+    assert (one.is_abandoned(claimed), two.is_abandoned(claimed)) == (True, False), "its life goes on"
+    assert two.interrupted() == []
     one.called("k", outcome="succeeded", result={"content": []})
     two.ended("k")
     assert two.get("k") == two.of_proposal("p-1")
     found = two.get("k")
     assert found is not None and (found.state, found.result) == ("called", {"content": []})
-    one.reported("k")
+    one.close()
+    assert [call.key for call in two.interrupted()] == ["k"], "its life has ended"
+    two.reported("k")
     assert two.interrupted() == []
     assert two.of_proposal("") is None
 
@@ -261,3 +269,29 @@ def test_the_journal_lets_one_of_two_go_on_and_keeps_the_answer(tmp_path: Path) 
 def test_a_pins_label_falls_back_to_its_name() -> None:
     assert Pin("a", "shop_a", {"name": "a"}).label == "a"
     assert Pin("a", "shop_a", {"name": "a", "annotations": {"title": "An A"}}).label == "An A"
+
+
+def test_a_life_that_was_killed_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    script = (
+        "import os, sys; from pathlib import Path; from countersign.mcp.journal import Journal\n"
+        "one = Journal(Path(sys.argv[1])); one.begin('k', tool='refund', arguments={}); one.claim('k')\n"
+        "print('claimed', flush=True); sys.stdin.read(); os._exit(9)"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(journal.__file__).parents[2])},
+    )
+    assert child.stdin is not None and child.stdout is not None
+    with child.stdin, child.stdout:
+        assert child.stdout.readline() == "claimed\n"
+        two = Journal(path)
+        assert two.interrupted() == []
+        child.kill()
+        child.wait()
+    assert [call.key for call in two.interrupted()] == ["k"]
+    two.close()
+    assert list(tmp_path.glob("*.alive")) == []

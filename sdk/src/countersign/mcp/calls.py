@@ -235,10 +235,18 @@ class Calls:
             return await self._begun(call.key)
 
     async def _begun(self, key: str) -> types.CallToolResult:
-        """For who has its turn, so that a row between redeeming and report is nobody's any more."""
+        """For who has its turn, so that of this life nobody else works on it."""
         call = self._journal.get(key)
         assert call is not None
-        return await self._settle(call) if call.state in ("redeeming", "called") else _answered(call)
+        if call.state not in ("redeeming", "called"):
+            return _answered(call)
+        if self._journal.is_abandoned(call):
+            return await self._settle(call)
+        if call.state == "called":
+            return _answered(call)
+        return _error(
+            f'Another gateway is making this call. Ask again with {WAIT}({{"proposal_id": "{call.proposal}"}}).'
+        )
 
     async def _settle(self, call: Call) -> types.CallToolResult:
         """Bring a call that was interrupted to its end, without calling anything."""
