@@ -97,6 +97,18 @@ class ActionTypeForm(forms.Form):
         max_length=200,
         help_text="Who redeems: the audience of its grants. Empty: executor:<name>.",
     )
+    executor_url = forms.CharField(
+        required=False,
+        max_length=2000,
+        label="Address that carries it out",
+        help_text="Countersign itself calls it with the grant and the approved arguments. Empty: the agent acts.",
+    )
+    executor_repeats = forms.BooleanField(
+        required=False,
+        label="It can be called again",
+        help_text="The same idempotency key twice does no more than once. Without it, a person finds out what "
+        "became of a call that got no answer.",
+    )
     grant_seconds = forms.IntegerField(initial=300, label="A grant is good for, in seconds")
     outcome_minutes = forms.IntegerField(initial=60, label="An outcome is due within, in minutes")
 

@@ -42,6 +42,8 @@ FIELDS_OF_ACTION_TYPE = (
     "systems",
     "success_criteria",
     "executor",
+    "executor_url",
+    "executor_repeats",
     "grant_seconds",
     "outcome_minutes",
 )
@@ -330,6 +332,8 @@ def _action_type(item: dict[str, Any]) -> dict[str, Any]:
         "systems": item.get("systems", []),
         "success_criteria": item.get("success_criteria", ""),
         "executor": item.get("executor", ""),
+        "executor_url": item.get("executor_url", ""),
+        "executor_repeats": item.get("executor_repeats", False),
         "grant_seconds": item.get("grant_seconds", 300),
         "outcome_minutes": item.get("outcome_minutes", 60),
     }

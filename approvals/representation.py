@@ -76,7 +76,7 @@ def build(
             "reasons": proposal.reasons,
         },
         "decision": decision and _decision(decision),
-        "grant": _grant(grant) if grant is not None and proposal.state in _WITH_GRANT else None,
+        "grant": _grant(grant) if grant is not None and _is_handed_out(proposal) else None,
         "outcome": outcome and _outcome(outcome),
         "rollback": rollback and _rollback(rollback, proposal),
         "created_at": _time(proposal.created_at),
@@ -84,6 +84,11 @@ def build(
         "expires_at": _time(proposal.expires_at),
         "effective_at": _time(proposal.effective_at),
     }
+
+
+def _is_handed_out(proposal: Proposal) -> bool:
+    """A grant is its agent's unless Countersign itself has the action carried out (docs/executors.md)."""
+    return proposal.state in _WITH_GRANT and not proposal.action_type.executor_url
 
 
 def _decision(decision: Decision) -> dict[str, Any]:

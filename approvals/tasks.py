@@ -18,6 +18,7 @@ from approvals.services import (
     deliver,
     encrypt,
     erase,
+    execute,
     expire,
     ownership,
     probe_serve,
@@ -100,6 +101,12 @@ def send_messages() -> int:
 def send_the_webhooks() -> int:
     """What agents' endpoints are to hear of; one of these always listens, so that a decision leaves at once."""
     return send_webhooks.send_due(waits=True)
+
+
+@shared_task(name="approvals.tasks.execute")
+def carry_out() -> int:
+    """Approved actions whose type names an address that Countersign itself calls."""
+    return execute.run()
 
 
 @shared_task(name="approvals.tasks.clear_webhooks")

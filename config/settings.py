@@ -310,6 +310,7 @@ CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "approvals.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
     "deliver": {"task": "approvals.tasks.deliver", "schedule": 2.0, "options": {"expires": 4}},
     "webhooks": {"task": "approvals.tasks.webhooks", "schedule": 2.0, "options": {"expires": 4}},
+    "execute": {"task": "approvals.tasks.execute", "schedule": 1.0, "options": {"expires": 4}},
     "clear_webhooks": {
         "task": "approvals.tasks.clear_webhooks",
         "schedule": crontab(minute="23"),

@@ -334,6 +334,6 @@ def _web(descriptor: int) -> list[str]:
 # Tasks wait for the database and for other servers, so threads serve them: one process instead of a parent and its
 # children, a third of the memory, and a killed worker leaves no orphans behind.
 _WORKER = [
-    *("celery", "-A", "config", "worker", "--pool=threads", "--concurrency=6", "--loglevel=INFO"),
+    *("celery", "-A", "config", "worker", "--pool=threads", "--concurrency=10", "--loglevel=INFO"),
     *("--without-gossip", "--without-mingle", "--without-heartbeat"),
 ]

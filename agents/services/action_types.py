@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.models import User
-from agents import authority, permissions, pointers, schemas
+from agents import authority, fetching, permissions, pointers, schemas
 from agents.exceptions import SchemaRefused
 from agents.models import ActionType, Risk
 from audit import recording
@@ -35,6 +35,8 @@ class Definition:
     systems: list[str] = field(default_factory=list)
     success_criteria: str = ""
     executor: str = ""
+    executor_url: str = ""
+    executor_repeats: bool = False
     grant_seconds: int = 300
     outcome_minutes: int = 60
 
@@ -54,6 +56,10 @@ def faults(definition: Definition) -> list[dict[str, str]]:
         fault("risk", f"must be one of {', '.join(Risk.values)}")
     if definition.currency and not re.fullmatch(r"[A-Z]{3}", definition.currency):
         fault("currency", "must be three capital letters (ISO 4217)")
+    if definition.executor_url and (wrong := fetching.post_faults(definition.executor_url)):
+        fault("executor_url", wrong)
+    if definition.executor_repeats and not definition.executor_url:
+        fault("executor_repeats", "needs an address that is called")
     if not 5 <= definition.grant_seconds <= 86400:
         fault("grant_seconds", "must be 5 to 86400")
     if not 1 <= definition.outcome_minutes <= 60 * 24 * 30:

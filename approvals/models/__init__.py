@@ -1,7 +1,7 @@
 """Queues, policies, and the life of a proposal: revisions, claim, votes, decision, grant, outcome."""
 
 from approvals.models.decisions import Claim, Comment, Decision, HeldBallot, Skip, Verdict, Vote
-from approvals.models.execution import Grant, Outcome, SigningKey
+from approvals.models.execution import ExecutorCall, Grant, Outcome, SigningKey
 from approvals.models.people import ChatAddress, Delivery, Notification, SavedView
 from approvals.models.probes import Probe, ProbePosition, ProbeServing
 from approvals.models.proposals import APPROVED, Priority, Proposal, ProposalQuerySet, Revision
@@ -28,6 +28,7 @@ __all__ = [
     "Decision",
     "Delivery",
     "Dispute",
+    "ExecutorCall",
     "Grant",
     "HeldBallot",
     "Incident",

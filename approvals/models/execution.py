@@ -54,6 +54,34 @@ class Outcome(models.Model):
         return self.status
 
 
+class ExecutorCall(models.Model):
+    """An approved action that Countersign itself has carried out, written in the transaction that uses its grant up.
+
+    Address and whether it may be repeated are as they were then. `leased_until` stands while a call is under way; one
+    whose lease has run out was cut off, and nobody knows what the other side did."""
+
+    proposal = models.OneToOneField(Proposal, models.CASCADE, related_name="executor_call")
+    url = models.CharField(max_length=2000)
+    repeats = models.BooleanField()
+    attempts = models.IntegerField(default=0)
+    not_before = models.DateTimeField()
+    leased_until = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    sent = models.BooleanField(default=False)
+    """Whether any attempt may have arrived."""
+    status = models.IntegerField(null=True)
+    said = models.TextField(blank=True)
+    """How it ended, in our words."""
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["not_before"], condition=Q(ended_at=None), name="executor_call_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.url
+
+
 class SigningKey(models.Model):
     """A key that signs grants. The private half is sealed with a key derived from SECRET_KEY.
 

@@ -1,5 +1,6 @@
 """Redeem: the agent trades its grant for the right to act now. Authority is read again here (I10)."""
 
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -13,8 +14,9 @@ from agents.exceptions import AgentNotLive, BadCredential
 from agents.models import Agent, AgentState, Credential, Mandate
 from approvals import facts, grants, log_guard, routing, separation, transitions
 from approvals.exceptions import DigestMismatch, GrantRefused, LimitReached, Stopped
-from approvals.models import Grant, Proposal
+from approvals.models import ExecutorCall, Grant, Proposal
 from approvals.states import State
+from audit.events import Actor, system
 
 
 def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None = None) -> Proposal:
@@ -25,53 +27,82 @@ def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None 
     proposal (I9), `LogUnavailable` while the audit log cannot be written (A47)."""
     with transaction.atomic(durable=True):
         stops.share()
-        agent = (
-            Agent.objects.select_for_update(of=("self",), no_key=True)
-            .select_related("owner")
-            .get(pk=bearer.agent.pk)
-        )
+        agent = _agent(bearer.agent.pk)
         _check_credential(bearer)
         proposal = _own(proposal_id, agent)
-        mandate = (
-            Mandate.objects.select_for_update(of=("self",), no_key=True)
-            .filter(agent=agent, action_type_id=proposal.action_type_id, active=True)
-            .first()
-        )
-        proposal = transitions.locked(proposal_id)
-        now = timezone.now()
-        grant = Grant.objects.select_for_update(of=("self",), no_key=True).filter(proposal=proposal).first()
-        if grant is None or proposal.state != State.APPROVED:
-            raise GrantRefused(_why_no_grant(proposal, grant))
-        log_guard.check("redeemed")
-        if agent.state != AgentState.LIVE:
-            raise AgentNotLive(routing.not_live(agent.state))
-        _check_stops(proposal, grant)
-        if grant.expires_at <= now:
-            raise GrantRefused("The grant has expired; propose the action again.")
-        if digest != grant.digest or grant.digest != proposal.digest:
-            raise DigestMismatch(
-                "The digest is not the one that was approved. Read the proposal again and act on its arguments.",
-                approved=grant.digest,
-            )
-        if token is not None:
-            claims = grants.verify(token, audience=proposal.action_type.audience, now=now)
-            if claims.jti != str(grant.pk):
-                raise GrantRefused("The token is the grant of another proposal.")
-        if mandate is None:
-            raise GrantRefused("The agent's mandate for this action type was taken back.")
-        if rank(lower(mandate.tier, mandate.ceiling)) < rank(proposal.tier):
-            raise GrantRefused("The mandate's tier was lowered since; propose the action again.")
-        if rank(proposal.tier) > rank(Tier.IN_THE_LOOP) and not agent.has_live_owner:
-            raise GrantRefused(f"{routing.OWNERLESS} Propose it again.")
-        _check_limits(proposal, mandate, agent)
-        _check_deciders(proposal)
-        grant.redeemed_at = now
+        if proposal.action_type.executor_url:
+            raise GrantRefused("Countersign carries this out itself. Wait for the outcome.")
+        proposal, grant, now = _usable(proposal, agent, digest=digest, token=token)
         grant.redeemed_by_id = bearer.credential_id
-        grant.save(update_fields=["redeemed_at", "redeemed_by"])
-        transitions.apply(
-            proposal, State.EXECUTING, actor=agent.actor(), at=now, detail={"grant": str(grant.pk)}
-        )
+        _use(proposal, grant, actor=agent.actor(), at=now)
     return proposal
+
+
+def redeem_for_executor(*, proposal_id: UUID) -> Proposal:
+    """The same for an action that Countersign itself has carried out: the call is written down where the grant is used
+    up, so that neither can be without the other."""
+    with transaction.atomic(durable=True):
+        stops.share()
+        proposal = Proposal.objects.get(pk=proposal_id, planted=False)
+        proposal, grant, now = _usable(proposal, _agent(proposal.agent_id))
+        kind = proposal.action_type
+        if not kind.executor_url:
+            raise GrantRefused("The agent acts by itself.")
+        ExecutorCall.objects.create(
+            proposal=proposal, url=kind.executor_url, repeats=kind.executor_repeats, not_before=now
+        )
+        _use(proposal, grant, actor=system("executor"), at=now)
+    return proposal
+
+
+def _agent(agent_id: int) -> Agent:
+    return Agent.objects.select_for_update(of=("self",), no_key=True).select_related("owner").get(pk=agent_id)
+
+
+def _use(proposal: Proposal, grant: Grant, *, actor: Actor, at: datetime) -> None:
+    grant.redeemed_at = at
+    grant.save(update_fields=["redeemed_at", "redeemed_by"])
+    transitions.apply(proposal, State.EXECUTING, actor=actor, at=at, detail={"grant": str(grant.pk)})
+
+
+def _usable(
+    proposal: Proposal, agent: Agent, *, digest: str | None = None, token: str | None = None
+) -> tuple[Proposal, Grant, datetime]:
+    """Mandate and proposal under their locks, after the agent's, with everything reread that stands against it."""
+    mandate = (
+        Mandate.objects.select_for_update(of=("self",), no_key=True)
+        .filter(agent=agent, action_type_id=proposal.action_type_id, active=True)
+        .first()
+    )
+    proposal = transitions.locked(proposal.pk)
+    now = timezone.now()
+    grant = Grant.objects.select_for_update(of=("self",), no_key=True).filter(proposal=proposal).first()
+    if grant is None or proposal.state != State.APPROVED:
+        raise GrantRefused(_why_no_grant(proposal, grant))
+    log_guard.check("redeemed")
+    if agent.state != AgentState.LIVE:
+        raise AgentNotLive(routing.not_live(agent.state))
+    _check_stops(proposal, grant)
+    if grant.expires_at <= now:
+        raise GrantRefused("The grant has expired; propose the action again.")
+    if digest not in (None, grant.digest) or grant.digest != proposal.digest:
+        raise DigestMismatch(
+            "The digest is not the one that was approved. Read the proposal again and act on its arguments.",
+            approved=grant.digest,
+        )
+    if token is not None:
+        claims = grants.verify(token, audience=proposal.action_type.audience, now=now)
+        if claims.jti != str(grant.pk):
+            raise GrantRefused("The token is the grant of another proposal.")
+    if mandate is None:
+        raise GrantRefused("The agent's mandate for this action type was taken back.")
+    if rank(lower(mandate.tier, mandate.ceiling)) < rank(proposal.tier):
+        raise GrantRefused("The mandate's tier was lowered since; propose the action again.")
+    if rank(proposal.tier) > rank(Tier.IN_THE_LOOP) and not agent.has_live_owner:
+        raise GrantRefused(f"{routing.OWNERLESS} Propose it again.")
+    _check_limits(proposal, mandate, agent)
+    _check_deciders(proposal)
+    return proposal, grant, now
 
 
 def _own(proposal_id: UUID, agent: Agent) -> Proposal:

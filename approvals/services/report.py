@@ -14,16 +14,17 @@ from accounts.models import User
 from agents.models import Agent, Mandate
 from approvals import judging, permissions, rollbacks, transitions
 from approvals.exceptions import WrongState
-from approvals.models import Outcome, Proposal
+from approvals.models import ExecutorCall, Outcome, Proposal
 from approvals.requests import OutcomeRequest
 from approvals.states import State
-from audit.events import Actor
+from audit.events import Actor, system
 
 _STATE = {"succeeded": State.SUCCEEDED, "failed": State.FAILED, "unknown": State.UNKNOWN}
 
 
 def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Proposal:
-    """Record the agent's report. The same report again is answered, another one refused (`WrongState`)."""
+    """Record the agent's report. The same report again is answered, another one refused (`WrongState`), and so is one
+    about what Countersign itself has carried out."""
     with transaction.atomic(durable=True):
         _lock_mandates(proposal_id, agent=agent)
         proposal = transitions.locked(proposal_id, agent_id=agent.pk)
@@ -35,27 +36,57 @@ def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Propo
             raise WrongState(
                 f"The proposal is {State(proposal.state).label.lower()}; only what was redeemed has an outcome."
             )
-        now = timezone.now()
-        Outcome.objects.create(
-            proposal=proposal,
-            status=request.status,
-            result=request.result,
-            external_id=request.external_id,
-            cost=_cost(request),
-            occurred_at=occurred_at,
-            reported_at=now,
-        )
-        transitions.apply(
-            proposal,
-            _STATE[request.status],
-            actor=agent.actor(),
-            at=now,
-            detail={"status": request.status, "external_id": proposal.said(request.external_id)},
-        )
-        if proposal.state == State.FAILED:
-            judging.failed(proposal, at=now, why="failed")
-        _roll_back_parent(proposal, actor=agent.actor(), at=now)
+        if ExecutorCall.objects.filter(proposal=proposal).exists():
+            raise WrongState("Countersign carries this out itself and reports what became of it.")
+        _record(proposal, request, actor=agent.actor(), occurred_at=occurred_at)
     return proposal
+
+
+def report_of_executor(
+    *, proposal_id: UUID, request: OutcomeRequest, status: int | None, said: str, counts: bool = True
+) -> None:
+    """End the call of a proposal that Countersign itself has carried out, and record what became of it, unless time or
+    a person has meanwhile. `counts`: a failure says something of the agent; a network that was down does not."""
+    with transaction.atomic(durable=True):
+        _lock_mandates(proposal_id)
+        proposal = transitions.locked(proposal_id)
+        ExecutorCall.objects.filter(proposal=proposal, ended_at=None).update(
+            ended_at=timezone.now(), leased_until=None, status=status, said=said
+        )
+        if proposal.state == State.EXECUTING:
+            actor = system("executor")
+            occurred_at = _in_utc(request.occurred_at)
+            _record(proposal, request, actor=actor, occurred_at=occurred_at, counts=counts)
+
+
+def _record(
+    proposal: Proposal,
+    request: OutcomeRequest,
+    *,
+    actor: Actor,
+    occurred_at: datetime | None,
+    counts: bool = True,
+) -> None:
+    now = timezone.now()
+    Outcome.objects.create(
+        proposal=proposal,
+        status=request.status,
+        result=request.result,
+        external_id=request.external_id,
+        cost=_cost(request),
+        occurred_at=occurred_at,
+        reported_at=now,
+    )
+    transitions.apply(
+        proposal,
+        _STATE[request.status],
+        actor=actor,
+        at=now,
+        detail={"status": request.status, "external_id": proposal.said(request.external_id)},
+    )
+    if proposal.state == State.FAILED and counts:
+        judging.failed(proposal, at=now, why="failed")
+    _roll_back_parent(proposal, actor=actor, at=now)
 
 
 def settle(*, proposal_id: UUID, person: User, status: str, note: str) -> Proposal:

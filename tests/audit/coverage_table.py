@@ -306,6 +306,7 @@ TASKS: dict[str, tuple[str, ...]] = {
         "a message on its way is no change of state; its row says how it fared"
     ),
     "approvals.tasks.webhooks": (K.WEBHOOK_PAUSED,),
+    "approvals.tasks.execute": became(State.EXECUTING, State.SUCCEEDED, State.FAILED, State.UNKNOWN),
     "approvals.tasks.clear_webhooks": nothing("what arrived or died a month ago; nothing hangs on it"),
     "approvals.tasks.probe": (K.PROBE_SERVED, K.PROBE_DECIDED),
     "approvals.tasks.assess": (K.PROMOTION_PROPOSED, K.TIER_CHANGED),

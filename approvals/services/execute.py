@@ -1,0 +1,212 @@
+"""Have approved actions carried out: redeem the grant, call the address that the action type names, record the outcome.
+
+The call is written down in the transaction that uses the grant up, and leased before it is made. Whoever is killed
+leaves a lease that runs out: what may be repeated is then called again under the same key, and of everything else
+nobody knows what the other side did, so a person finds out. Nothing is called after its grant has expired."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from django.db import Error as DatabaseFault
+from django.db import connection, transaction
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from accounts.exceptions import DomainError
+from agents import fetching
+from approvals import executing, webhooks
+from approvals.executing import Meaning
+from approvals.models import ExecutorCall, Grant, Proposal
+from approvals.services import redeem, report
+from approvals.states import State
+
+log = structlog.get_logger(__name__)
+
+LONGEST = 30.0
+"""Seconds that an executor has for its answer."""
+LEASE = timedelta(seconds=60)
+RUN_SECONDS = 20.0
+CALLERS = 3
+AT_ONCE = 2
+"""Calls under way to one address: an executor that hangs must not take every caller."""
+LOOKED_AT = 100
+_LOCK = 0x65786563
+"""The first half of the advisory locks that count the callers."""
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call, leased."""
+
+    row: ExecutorCall
+    proposal: Proposal
+    grant: Grant
+
+
+def run(*, seconds: float = RUN_SECONDS, clock: Clock = timezone.now) -> int:
+    """Carry out what is approved, for `seconds` at most; how many calls were made. `clock` is for tests."""
+    end = time.monotonic() + seconds
+    count = 0
+    with _place() as may_call:
+        while may_call and time.monotonic() < end:
+            call = _begin(clock())
+            if call is not None:
+                _make(call, clock)
+                count += 1
+            elif not _redeem_one(clock()):
+                break
+    return count
+
+
+def _redeem_one(now: datetime) -> bool:
+    """Use up the grant of the action that has waited longest. What is refused (a stop, a suspended agent, a limit)
+    stays as it is, and lapses unless the refusal ends before its grant does."""
+    due = Proposal.objects.filter(
+        state=State.APPROVED,
+        planted=False,
+        grant__redeemed_at=None,
+        grant__revoked_at=None,
+        grant__expires_at__gt=now,
+    ).exclude(Q(action_type__executor_url="") | Q(action_type__executor_url__in=_busy(now)))
+    waiting = list(due.order_by("changed_at").values_list("pk", flat=True)[:LOOKED_AT])
+    return any(_redeemed(pk) for pk in waiting)
+
+
+def _redeemed(proposal_id: UUID) -> bool:
+    try:
+        redeem.redeem_for_executor(proposal_id=proposal_id)
+    except DomainError as refusal:
+        log.info("not_redeemed", proposal=str(proposal_id), why=refusal.detail[:300])
+        return False
+    return True
+
+
+def _busy(now: datetime) -> list[str]:
+    """Addresses with as many calls under way as one may have."""
+    under_way = ExecutorCall.objects.filter(ended_at=None, leased_until__gt=now).values("url")
+    return list(under_way.annotate(n=Count("pk")).filter(n__gte=AT_ONCE).values_list("url", flat=True))
+
+
+def _begin(now: datetime) -> _Call | None:
+    """The call that is due, leased. One that was cut off and may not be repeated, or whose grant is over, ends."""
+    with transaction.atomic(durable=True):
+        row = (
+            ExecutorCall.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
+            .filter(Q(leased_until=None) | Q(leased_until__lte=now), ended_at=None, not_before__lte=now)
+            .exclude(url__in=_busy(now))
+            .order_by("not_before", "pk")
+            .first()
+        )
+        if row is None:
+            return None
+        was_cut_off = row.leased_until is not None
+        proposal = Proposal.objects.select_related("agent", "action_type", "grant").get(pk=row.proposal_id)
+        grant = proposal.grant
+        over = _over(row, proposal, was_cut_off=was_cut_off, is_late=grant.expires_at <= now)
+        if over is None:
+            row.attempts += 1
+            row.leased_until = now + LEASE
+            row.sent = row.sent or was_cut_off
+            row.save(update_fields=["attempts", "leased_until", "sent"])
+            return _Call(row, proposal, grant)
+    _end(proposal.pk, over, counts=False)
+    return _begin(now)
+
+
+def _over(row: ExecutorCall, proposal: Proposal, *, was_cut_off: bool, is_late: bool) -> Meaning | None:
+    """Why a call is not made any more; None where it is."""
+    if proposal.state != State.EXECUTING:
+        return executing.unknown("It was settled before it could be called again.")
+    if was_cut_off and not row.repeats:
+        return executing.unknown("The call was cut off. Nobody knows what the executor did.")
+    if not is_late:
+        return None
+    if not row.sent and not was_cut_off:
+        return executing.never_reached(row.said or "Its grant expired before it could be called.")
+    return executing.unknown("It was called, and its grant expired before an answer came.")
+
+
+def _make(call: _Call, clock: Clock) -> None:
+    row = call.row
+    try:
+        answer = fetching.post(
+            row.url,
+            body=executing.body_of(call.proposal),
+            headers=executing.headers(call.grant.token, str(call.grant.pk)),
+            allowed=webhooks.open_networks(),
+            longest=LONGEST,
+            most=executing.MOST,
+        )
+    except fetching.NotReached as fault:
+        # Nothing was sent now; where an earlier call may have arrived, that one is still unanswered.
+        found = executing.unknown(str(fault)) if row.sent else executing.never_reached(str(fault))
+        _again_or_end(call, found, None, clock(), may_repeat=True, counts=False, sent=row.sent)
+    except fetching.NotFetched as fault:
+        _again_or_end(
+            call,
+            executing.unknown(str(fault)),
+            None,
+            clock(),
+            may_repeat=row.repeats,
+            counts=False,
+            sent=True,
+        )
+    else:
+        found = executing.meaning(answer, is_repeated=row.sent)
+        unsure = not found.is_clear and answer.status >= 500
+        _again_or_end(
+            call, found, answer.status, clock(), may_repeat=unsure and row.repeats, counts=True, sent=True
+        )
+
+
+def _again_or_end(
+    call: _Call,
+    found: Meaning,
+    status: int | None,
+    now: datetime,
+    *,
+    may_repeat: bool,
+    counts: bool,
+    sent: bool,
+) -> None:
+    again = executing.next_attempt(now, call.row.attempts, end=call.grant.expires_at) if may_repeat else None
+    if again is None:
+        _end(call.proposal.pk, found, status=status, counts=counts)
+        return
+    with transaction.atomic(durable=True):
+        ExecutorCall.objects.filter(pk=call.row.pk, ended_at=None, attempts=call.row.attempts).update(
+            leased_until=None, not_before=again, status=status, said=found.said, sent=sent
+        )
+
+
+def _end(proposal_id: UUID, found: Meaning, *, status: int | None = None, counts: bool) -> None:
+    report.report_of_executor(
+        proposal_id=proposal_id, request=found.outcome, status=status, said=found.said, counts=counts
+    )
+    log.info("executed", proposal=str(proposal_id), status=found.outcome.status, why=found.said[:300])
+
+
+@contextmanager
+def _place() -> Iterator[bool]:
+    """One of `CALLERS` places, held by a session's advisory lock, which also a killed process gives back."""
+    place = next((number for number in range(CALLERS) if _lock("pg_try_advisory_lock", number)), None)
+    try:
+        yield place is not None
+    finally:
+        if place is not None:
+            with suppress(DatabaseFault):
+                _lock("pg_advisory_unlock", place)
+
+
+def _lock(function: str, number: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s, %s)", [_LOCK, number])
+        row = cursor.fetchone()
+    return bool(row and row[0])

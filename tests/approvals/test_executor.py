@@ -1,0 +1,276 @@
+"""Actions that Countersign itself has carried out: called once with the grant and the approved arguments, recorded."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from agents.fetching import Answer
+from agents.models import Evidence
+from agents.services import action_types
+from approvals import executing, grants
+from approvals.models import ExecutorCall, OpenNetwork, Outcome, Proposal, Verdict
+from approvals.services import execute, stop
+from approvals.stopping import Switch
+from audit.models import AuditEvent
+from tests.factories import Desk, admin, desk
+from tests.receiver import Receiver, allow_loopback, receiving, says
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@dataclass
+class Till:
+    """A desk whose refunds are carried out at an address of this machine."""
+
+    the: Desk
+    server: Receiver
+    ahead: timedelta = timedelta(0)
+
+    def clock(self) -> datetime:
+        return timezone.now() + self.ahead
+
+    def run(self, **later: float) -> int:
+        self.ahead += timedelta(**later)
+        return execute.run(clock=self.clock, seconds=60)
+
+    def approved(self) -> Proposal:
+        return self.the.decide(self.the.propose(), Verdict.APPROVE).proposal
+
+
+def now_of(proposal: Proposal) -> Proposal:
+    return Proposal.objects.get(pk=proposal.pk)
+
+
+def named(the: Desk, url: str, *, repeats: bool = False) -> None:
+    definition = action_types.as_definition(the.action_type)
+    changed = replace(definition, executor_url=url, executor_repeats=repeats)
+    action_types.save(definition=changed, actor=admin())
+    the.action_type.refresh_from_db()
+
+
+@pytest.fixture
+def server() -> Iterator[Receiver]:
+    with receiving() as the:
+        yield the
+
+
+@pytest.fixture
+def till(server: Receiver, transactional_db: None) -> Till:
+    the = desk(at={"undo_seconds": 0})
+    allow_loopback()
+    named(the, server.url)
+    return Till(the, server)
+
+
+def test_an_approved_action_is_called_with_the_grant_and_the_approved_arguments(till: Till) -> None:
+    done = {"status": "succeeded", "result": {"paid": True}, "external_id": "R-7", "cost": 0.02}
+    till.server.answer = says(200, json.dumps(done).encode())
+    proposal = till.the.propose()
+    till.the.decide(proposal, Verdict.EDIT, arguments={"order_id": "A-1001", "amount": 40})
+
+    assert till.run() == 1
+    [heard] = till.server.heard
+    token = heard.headers["authorization"].removeprefix("Bearer ")
+    claims = grants.verify(token, audience=till.the.action_type.audience, now=timezone.now())
+    found = now_of(proposal)
+    assert (claims.digest, claims.proposal, claims.revision) == (found.digest, str(found.pk), 2)
+    assert heard.headers["idempotency-key"] == claims.jti
+    assert heard.said == {
+        "proposal": str(found.pk),
+        "revision": 2,
+        "agent": till.the.agent.slug,
+        "action_type": till.the.action_type.name,
+        "digest": found.digest,
+        "arguments": {"order_id": "A-1001", "amount": 40},
+    }
+    assert found.state == "succeeded"
+    outcome = Outcome.objects.get(proposal=proposal)
+    assert (outcome.result, outcome.external_id, float(outcome.cost or 0)) == ({"paid": True}, "R-7", 0.02)
+    events = AuditEvent.objects.filter(object_id=str(proposal.pk), actor_id="executor").order_by("pk")
+    assert [one.kind for one in events] == ["proposal.executing", "proposal.succeeded"]
+    assert till.run() == 0, "once"
+
+
+def test_the_agent_gets_no_grant_and_can_neither_redeem_nor_report(till: Till) -> None:
+    proposal = till.approved()
+    client, headers = Client(), till.the.headers
+    where = f"/api/v1/proposals/{proposal.pk}"
+    assert client.get(where, headers=headers).json()["grant"] is None
+    kind = "application/json"
+    refused = client.post(f"{where}/redeem", {"digest": proposal.digest}, kind, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (409, "grant_refused")
+    till.server.answer = lambda handler, heard: _report(client, where, headers, handler)
+    till.run()
+    assert _reported == [409]
+    assert now_of(proposal).state == "succeeded"
+
+
+_reported: list[int] = []
+
+
+def _report(client: Client, where: str, headers: dict[str, str], handler: Any) -> None:
+    """From the server's thread, while the call is under way."""
+    _reported.clear()
+    answer = client.post(f"{where}/outcome", {"status": "failed"}, "application/json", headers=headers)
+    _reported.append(answer.status_code)
+    connection.close()
+    says(204)(handler, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "became", "result"),
+    [
+        (200, b"", "succeeded", None),
+        (201, b'{"id": 5}', "succeeded", {"id": 5}),
+        (200, b'{"status": "failed", "result": "no funds"}', "failed", "no funds"),
+        (422, b"no such order", "failed", {"status": 422, "said": "no such order"}),
+        (429, b"\x00", "failed", {"status": 429, "said": "\N{REPLACEMENT CHARACTER}"}),
+        (200, b"<html>Sign in</html>", "unknown", None),
+        (200, b'{"status": "pending"}', "unknown", None),
+        (200, b'{"status": "succeeded", "cost": -1}', "unknown", None),
+        (200, b'{"a": 1, "a": 2}', "unknown", None),
+        (200, b"[1]", "unknown", None),
+        (202, b'{"status": "succeeded"}', "unknown", None),
+        (303, b"", "unknown", None),
+        (408, b"", "unknown", None),
+        (409, b"", "unknown", None),
+        (500, b"", "unknown", None),
+    ],
+    ids=range(15),
+)
+def test_only_a_clear_answer_counts(status: int, body: bytes, became: str, result: Any) -> None:
+    found = executing.meaning(Answer(status, body, is_cut=False))
+    assert found.outcome.status == became
+    if became != "unknown":
+        assert found.outcome.result == result
+    assert executing.meaning(Answer(200, b"{}", is_cut=True)).outcome.status == "unknown"
+
+
+def test_a_refusal_after_a_call_without_an_answer_is_unknown() -> None:
+    refused = Answer(404, b"", is_cut=False)
+    assert executing.meaning(refused).outcome.status == "failed"
+    assert executing.meaning(refused, is_repeated=True).outcome.status == "unknown"
+
+
+def test_without_a_clear_answer_it_is_not_called_again_and_goes_to_a_person(till: Till) -> None:
+    till.server.answer = says(500)
+    proposal = till.approved()
+    till.run()
+    till.run(seconds=60)
+    assert len(till.server.heard) == 1
+    assert now_of(proposal).state == "unknown"
+    client = Client()
+    client.force_login(till.the.agent.owner)
+    page = client.get("/outcomes/unknown/").content.decode()
+    assert str(proposal.pk) in page
+    client.post(f"/outcomes/{proposal.pk}/settle/", {"status": "succeeded", "note": "The bank says so"})
+    assert now_of(proposal).state == "succeeded"
+
+
+def test_what_can_be_repeated_is_called_again_under_the_same_key_while_the_grant_lives(till: Till) -> None:
+    named(till.the, till.server.url, repeats=True)
+    till.server.answer = says(503)
+    proposal = till.approved()
+    assert till.run() == 1
+    assert till.run() == 0, "the pause holds"
+    till.server.answer = says(200, b'{"done": 1}')
+    assert till.run(seconds=3) == 1
+    assert len({one.headers["idempotency-key"] for one in till.server.heard}) == 1
+    assert now_of(proposal).state == "succeeded"
+
+
+def test_repetition_ends_with_the_grant(till: Till) -> None:
+    named(till.the, till.server.url, repeats=True)
+    till.server.answer = says(503)
+    proposal = till.approved()
+    for _ in range(12):
+        till.run(seconds=60)
+    assert now_of(proposal).state == "unknown"
+    assert len(till.server.heard) <= 5, "300 seconds, a minute apart"
+
+
+def test_what_was_never_reached_is_failed_at_last_and_no_mark_against_the_agent(till: Till) -> None:
+    OpenNetwork.objects.all().delete()
+    proposal = till.approved()
+    before = Evidence.objects.filter(agent=till.the.agent).count()
+    for _ in range(10):
+        till.run(seconds=60)
+    assert till.server.heard == []
+    assert now_of(proposal).state == "failed"
+    assert "must be reached by https" in Outcome.objects.get(proposal=proposal).result["error"]
+    assert Evidence.objects.filter(agent=till.the.agent).count() == before
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_killed_in_the_middle_of_a_call(till: Till, repeats: bool) -> None:
+    """A real process, killed while the executor thinks: repeated only where that does no harm."""
+    named(till.the, till.server.url, repeats=repeats)
+    proposal = till.approved()
+    url = urlsplit(settings.DATABASE_URL)._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+    code = "import django; django.setup(); from approvals.services import execute; execute.run()"
+    environment = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=settings.BASE_DIR)
+    till.server.answer = lambda handler, heard: os.kill(process.pid, signal.SIGKILL)
+    assert process.wait(100) == -signal.SIGKILL
+    till.server.answer = says(204)
+
+    assert now_of(proposal).state == "executing"
+    assert till.run() == 0, "the lease holds"
+    till.run(seconds=90)
+    heard = len(till.server.heard)
+    assert (now_of(proposal).state, heard) == (("succeeded", 2) if repeats else ("unknown", 1))
+
+
+def test_a_stopped_action_is_not_called(till: Till) -> None:
+    proposal = till.approved()
+    stop.pull(switch=Switch(agent=till.the.agent), by=admin(), reason="Odd")
+    till.run()
+    assert till.server.heard == []
+    assert now_of(proposal).state == "revoked"
+    assert not ExecutorCall.objects.exists()
+
+
+def test_two_callers_call_once(till: Till) -> None:
+    """While one call is under way, whoever else looks finds nothing to do."""
+    found: list[int] = []
+
+    def answer(handler: Any, heard: Any) -> None:
+        found.append(execute.run(seconds=5))
+        connection.close()
+        says(204)(handler, heard)
+
+    till.server.answer = answer
+    till.approved()
+    assert till.run() == 1
+    assert (found, len(till.server.heard)) == ([0], 1)
+
+
+def test_only_admins_name_an_address_and_it_must_be_one(till: Till) -> None:
+    boss = Client()
+    boss.force_login(admin())
+    kind = till.the.action_type
+    where = f"/setup/action-types/{kind.name}/edit/"
+    shown = boss.get(where).context["form"]
+    form = {name: shown[name].value() for name in shown.fields if shown[name].value() not in (None, False)}
+    form |= {"schema": json.dumps(kind.schema), "material": "/amount\n/iban", "systems": ""}
+    refused = boss.post(where, {**form, "executor_url": "file:///etc/passwd"})
+    assert "Must begin with https://." in refused.content.decode()
+    assert boss.post(where, {**form, "executor_url": "https://pay.example/x"}).status_code == 302
+    kind.refresh_from_db()
+    assert kind.executor_url == "https://pay.example/x"
+    assert "https://pay.example/x" in boss.get(f"/setup/action-types/{kind.name}/").content.decode()
+    event = AuditEvent.objects.filter(kind="action_type.saved").latest("pk")
+    assert event.data["after"]["executor_url"] == "https://pay.example/x"
