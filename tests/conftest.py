@@ -28,13 +28,17 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave tests out whose tool is not there, a browser or Go; the closing lines say so."""
+    """Leave tests out whose tool is not there, a browser, Go or Node; the closing lines say so."""
     wanted = [item for item in items if item.get_closest_marker("browser")]
     if wanted and not browser.chromium():
         items[:] = [item for item in items if item not in wanted]
         config.hook.pytest_deselected(items=wanted)
     wanted = [item for item in items if item.get_closest_marker("go")]
     if wanted and not toolchains.has_go():
+        items[:] = [item for item in items if item not in wanted]
+        config.hook.pytest_deselected(items=wanted)
+    wanted = [item for item in items if item.get_closest_marker("node")]
+    if wanted and not toolchains.has_node():
         items[:] = [item for item in items if item not in wanted]
         config.hook.pytest_deselected(items=wanted)
 
@@ -48,6 +52,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not toolchains.has_go():
         terminalreporter.section("GO'S TRANSPARENCY LOG DID NOT CHECK OURS", sep="!", red=True, bold=True)
         terminalreporter.line(toolchains.MISSING)
+    if not toolchains.has_node():
+        terminalreporter.section(
+            "NODE DID NOT RUN WHAT THE DOCUMENTS PRINT FOR IT", sep="!", red=True, bold=True
+        )
+        terminalreporter.line(toolchains.NO_NODE)
     if not SHARED_DATA.is_dir():
         terminalreporter.section("REAL PROPOSALS WERE NOT REPLAYED", sep="!", yellow=True, bold=True)
         terminalreporter.line(

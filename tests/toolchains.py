@@ -1,4 +1,4 @@
-"""Tools of other people that some machines have: Go with its transparency log packages."""
+"""Tools of other people that some machines have: Go with its transparency log packages, and Node."""
 
 import os
 import shutil
@@ -8,10 +8,21 @@ from pathlib import Path
 PACKAGES = Path("/usr/share/gocode")
 """Where Debian's golang-golang-x-mod-dev puts its sources."""
 MISSING = "No Go with golang.org/x/mod was found. Install it: apt install golang-go golang-golang-x-mod-dev"
+NO_NODE = "No Node of version 18 or later was found. Install it: apt install nodejs"
 
 
 def has_go() -> bool:
     return shutil.which("go") is not None and (PACKAGES / "src/golang.org/x/mod/sumdb/tlog").is_dir()
+
+
+def has_node() -> bool:
+    """One with `fetch`: 18 or later."""
+    if shutil.which("node") is None:
+        return False
+    told = subprocess.run(
+        ["node", "--version"], capture_output=True, text=True, timeout=60, check=False
+    ).stdout
+    return told.startswith("v") and int(told[1:].partition(".")[0]) >= 18
 
 
 def built(source: Path, into: Path) -> Path:

@@ -8,47 +8,17 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from django.db import connection
 
-from agents.models import ActionType
 from approvals.models import Proposal, Verdict
-from config.demo.company import BLUEPRINTS
-from tests import factories
 from tests.factories import Desk
 from tests.live import serving
+from tests.sdk.pages import PAGES, ROOT, blocks, demo_desk
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-PAGES = ROOT / "docs" / "connect"
 PYTHON = ("python.md", "langchain.md", "langgraph.md", "openai-agents.md", "pydantic-ai.md")
 PROPOSALS = {"python.md": 2, "langchain.md": 2, "langgraph.md": 2, "openai-agents.md": 1, "pydantic-ai.md": 2}
-
-
-def blocks(page: str, language: str) -> list[str]:
-    """What the page has in this language, in order."""
-    text = (PAGES / page).read_text(encoding="utf-8")
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
-
-
-def _desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """An agent that may propose the demo's `reverse_refund`, as the demo's blueprint describes it."""
-    [found] = [
-        kind
-        for path in BLUEPRINTS
-        for kind in yaml.safe_load(path.read_text("utf-8"))["action_types"]
-        if kind["name"] == "reverse_refund"
-    ]
-    described = {name: found[name] for name in ("name", "label", "schema", "currency", "material")}
-    real = factories.action_type
-
-    def demo(name: str = "", **extra: Any) -> ActionType:
-        return real(**described, title_template=found["title"], amount_pointer=found["amount"])
-
-    monkeypatch.setattr(factories, "action_type", demo)
-    return factories.desk()
 
 
 def _review(the: Desk, over: threading.Event) -> None:
@@ -67,7 +37,7 @@ def printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transactional_db: None
 ) -> dict[str, tuple[int, str, str]]:
     """Exit code, output and errors of every page; they run side by side."""
-    the, over = _desk(monkeypatch), threading.Event()
+    the, over = demo_desk(monkeypatch), threading.Event()
     reviewer = threading.Thread(target=_review, args=(the, over))
     with serving() as url:
         environment = os.environ | {
