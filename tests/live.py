@@ -14,10 +14,13 @@ from config.web import Server, forwarding
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """Yield the address of a running server; it stops, and lets its connections go, at the end."""
+def serving(port: int = 0) -> Iterator[str]:
+    """Yield the address of a running server; it stops, and lets its connections go, at the end.
+
+    With the `port` of one that has stopped it is a restart of that one."""
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
     config = uvicorn.Config(
         application, log_level="warning", ws="none", timeout_graceful_shutdown=5, **forwarding()
     )

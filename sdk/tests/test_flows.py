@@ -183,8 +183,8 @@ def test_waiting_asks_from_the_version_it_knows(pending: Proposal) -> None:
 
 def test_waiting_goes_on_through_any_outage(pending: Proposal) -> None:
     decided = pending.raw | {"status": "approved", "version": 2}
-    away: list[Answer | Lost] = [AWAY] * 20 + [answer(502), problem(503, "unavailable"), CUT] * 20
-    script = Script([*away, answer(document=decided)])
+    ill: list[Answer | Lost] = [answer(502), problem(503, "unavailable"), CUT]
+    script = Script([*[AWAY] * 20, *ill * 20, answer(document=decided)])
     assert script.run(flows.wait(pending, script.settings(), None)).status == "approved"
     assert len(script.asked) == 81
     assert max(script.pauses) == 10.0

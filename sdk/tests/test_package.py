@@ -68,7 +68,7 @@ def only(names: set[str], into: Path) -> None:
         for file in distribution(name).files or ():
             top = Path(str(file)).parts[0]
             if top not in ("..", "__pycache__") and not (into / top).exists():
-                (into / top).symlink_to(distribution(name).locate_file(top))
+                (into / top).symlink_to(str(distribution(name).locate_file(top)))
 
 
 def test_the_wheel_installs_alone_and_needs_httpx_only(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ class Row:
     grant_expires: str = ""
     sequence: int = 0
     request: dict[str, Any] = field(default_factory=dict)
+    revised: tuple[bytes, str] | None = None
 
     @property
     def status(self) -> str:
@@ -84,6 +85,7 @@ class Book:
                         422,
                         "idempotency_key_reused",
                         "This key came earlier with another body.",
+                        errors=[{"field": "Idempotency-Key", "message": "was used for another body"}],
                         proposal=known,
                     )
                 return False, row.representation()
@@ -132,7 +134,7 @@ class Book:
             "outcome": None,
             "rollback": None,
             "created_at": _text(now),
-            "due_at": None,
+            "due_at": _text(now + timedelta(hours=4)) if status == "pending" else None,
             "expires_at": _text(now + timedelta(seconds=request.get("expires_in") or 2 * 86400)),
             "effective_at": None,
         }
@@ -209,14 +211,17 @@ class Book:
                 )
             return self.become(row, "withdrawn")
 
-    def revise(self, proposal_id: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def revise(self, proposal_id: str, arguments: dict[str, Any], reply: str) -> dict[str, Any]:
         with self.changed:
             row = self.find(proposal_id)
+            if row.status == "pending" and row.revised == (canonical.dumps(arguments), reply):
+                return row.representation()
             if row.status != "returned":
                 raise Refusal(
                     409, "wrong_state", f"The proposal is {row.status}; only a returned one is revised."
                 )
             self._revision(row, arguments)
+            row.revised = (canonical.dumps(arguments), reply)
             row.shown["decision"] = None
             shown = self.become(row, "pending")
         if self.on_pending is not None:

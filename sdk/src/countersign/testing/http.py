@@ -191,11 +191,11 @@ class _Handler(BaseHTTPRequestHandler):
         if "wait" not in query:
             with self.listener.book.changed:
                 return self.listener.book.find(proposal_id).representation()
-        after = query.get("after_version")
+        seconds, after = _number(query, "wait", 60), query.get("after_version")
         return self.listener.book.wait(
             proposal_id,
-            seconds=float(query["wait"]),
-            after=int(after) if after else None,
+            seconds=seconds,
+            after=None if after is None else int(_number(query, "after_version", 10**9)),
             over=lambda: self.listener.is_over,
         )
 
@@ -209,7 +209,8 @@ class _Handler(BaseHTTPRequestHandler):
         if verb == "withdraw":
             requests.parse(content, requests.WITHDRAW)
             return book.withdraw(proposal_id)
-        return book.revise(proposal_id, requests.parse(content, requests.REVISE)["arguments"])
+        body = requests.parse(content, requests.REVISE)
+        return book.revise(proposal_id, body["arguments"], body.get("reply", ""))
 
     def _send(self, status: int, document: Any, headers: dict[str, str] | None = None) -> None:
         content = json.dumps(document, ensure_ascii=False).encode()
@@ -273,6 +274,21 @@ def _item(book: Book, item: Any) -> dict[str, Any]:
     return {"status": 201 if is_new else 200, "proposal": shown}
 
 
+def _number(query: dict[str, str], name: str, most: float) -> float:
+    try:
+        value = float(query[name])
+    except ValueError:
+        value = -1
+    if not 0 <= value <= most:
+        raise Refusal(
+            422,
+            "fields_invalid",
+            "A parameter was refused.",
+            errors=[{"field": name, "message": "out of range"}],
+        )
+    return value
+
+
 def _listed(book: Book, query: dict[str, str]) -> dict[str, Any]:
     status = query.get("status")
     if status is not None and status not in STATES:
@@ -282,7 +298,7 @@ def _listed(book: Book, query: dict[str, str]) -> dict[str, Any]:
             "A parameter was refused.",
             errors=[{"field": "status", "message": "unknown"}],
         )
-    limit = int(query.get("limit", "50"))
+    limit = int(_number({"limit": "50"} | query, "limit", 100))
     with book.changed:
         shown = [row.representation() for row in reversed(book.rows.values())]
     if cursor := query.get("cursor"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -51,7 +52,7 @@ PROPOSE: Mapping[str, _Check] = {
 ITEM: Mapping[str, _Check] = {**PROPOSE, "key": lambda value: _text(value) and 1 <= len(value) <= 200}
 BATCH: Mapping[str, _Check] = {"items": lambda value: isinstance(value, list) and 1 <= len(value) <= 500}
 REDEEM: Mapping[str, _Check] = {
-    "digest": lambda value: _text(value) and value.startswith("sha256:"),
+    "digest": lambda value: _text(value) and re.fullmatch("sha256:[0-9a-f]{64}", value) is not None,
     "grant": _or_null(_text),
 }
 OUTCOME: Mapping[str, _Check] = {
@@ -71,7 +72,11 @@ def parse(content: bytes, fields: Mapping[str, _Check]) -> dict[str, Any]:
     if len(content) > MAX_BODY_BYTES * (8 if fields is BATCH else 1):
         raise Refusal(413, "body_too_large", f"The body has {len(content)} bytes.")
     try:
-        value = json.loads(content or b"{}", object_pairs_hook=_once, parse_constant=_no_constant)
+        value = json.loads(
+            content or (b"{}" if fields is WITHDRAW else b""),
+            object_pairs_hook=_once,
+            parse_constant=_no_constant,
+        )
     except (ValueError, UnicodeDecodeError) as error:
         raise Refusal(400, "bad_request", f"The body is not acceptable: {error}.") from error
     return checked(value, fields)
