@@ -3,14 +3,17 @@
 Waiting (`?wait=`) is answered by config/waiting.py, outside Django's handler; here it is ignored."""
 
 import hashlib
+import re
 from decimal import Decimal
 from typing import TypeVar
+from urllib.parse import parse_qs
 from uuid import UUID
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from accounts.exceptions import DomainError
 from agents import authority, stops
 from agents.http import (
     BadRequest,
@@ -21,6 +24,7 @@ from agents.http import (
     authenticate,
     bearer_hash,
     body,
+    checked,
     parse,
 )
 from agents.models import Agent, Mandate
@@ -34,6 +38,8 @@ from approvals.states import State
 
 MAX_KEY = 200
 MAX_PAGE = 100
+MAX_WAIT = 60.0
+_SECONDS = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][-+]?[0-9]{1,3})?\Z")
 
 
 @agent_endpoint("GET", "POST")
@@ -44,17 +50,14 @@ def proposals(request: HttpRequest) -> HttpResponse:
 
 def _propose(request: HttpRequest) -> HttpResponse:
     token_hash = bearer_hash(request.headers.get("Authorization", ""))
-    key = request.headers.get("Idempotency-Key", "")
-    if not key or len(key) > MAX_KEY or not key.isprintable():
-        raise BadRequest(
-            f"Send an Idempotency-Key header of 1 to {MAX_KEY} printable characters, new for each action."
-        )
-    data = body(request)
+    try:
+        key, data = _key(request), body(request)
+        parsed = parse(data, ProposeRequest)
+    except DomainError:
+        checked(token_hash)  # who has no good credential hears that, and not what is wrong with his request
+        raise
     submitted = submit(
-        token_hash=token_hash,
-        key=key,
-        request_digest=hashlib.sha256(data).digest(),
-        request=parse(data, ProposeRequest),
+        token_hash=token_hash, key=key, request_digest=hashlib.sha256(data).digest(), request=parsed
     )
     proposal = submitted.proposal
     authority.note_use(proposal.credential_id)
@@ -67,6 +70,15 @@ def _propose(request: HttpRequest) -> HttpResponse:
         status=201 if submitted.created else 200,
         headers={"Location": f"/api/v1/proposals/{proposal.pk}"},
     )
+
+
+def _key(request: HttpRequest) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if not key or len(key) > MAX_KEY or not key.isprintable():
+        raise BadRequest(
+            f"Send an Idempotency-Key header of 1 to {MAX_KEY} printable characters, new for each action."
+        )
+    return key
 
 
 def _list(request: HttpRequest) -> HttpResponse:
@@ -100,6 +112,7 @@ def _list(request: HttpRequest) -> HttpResponse:
 def proposal(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
     """One of one's own proposals as it is now."""
     bearer = authenticate(request.headers.get("Authorization", ""))
+    waiting(request.META.get("QUERY_STRING", ""))
     return _conditional(request, representation.of(selectors.own_proposal(bearer.agent.pk, proposal_id)))
 
 
@@ -215,6 +228,24 @@ def jwks(request: HttpRequest) -> HttpResponse:
     """The public keys that verify grants (RFC 7517)."""
     published = msgspec.json.encode({"keys": keys.published()})
     return _conditional(request, published, headers={"Cache-Control": "public, max-age=300"})
+
+
+def waiting(query: str) -> tuple[float, int | None]:
+    """(`wait` in seconds, `after_version` or None) of a query. Raises `FieldsInvalid`."""
+    values = parse_qs(query, keep_blank_values=True)
+    wait, after = values.get("wait", ["0"])[0], values.get("after_version", [None])[0]
+    seconds = float(wait) if _SECONDS.match(wait) else -1.0
+    if not 0 <= seconds <= MAX_WAIT:
+        raise FieldsInvalid(
+            "A parameter was refused.",
+            errors=[{"field": "wait", "message": f"must be 0 to {MAX_WAIT:g} seconds"}],
+        )
+    if after is not None and not (after.isascii() and after.isdigit()):
+        raise FieldsInvalid(
+            "A parameter was refused.",
+            errors=[{"field": "after_version", "message": "must be the version you have"}],
+        )
+    return seconds, None if after is None else int(after[:9])
 
 
 def _conditional(

@@ -86,7 +86,7 @@ _LAST = _parameter(
     "Last-Event-ID", "header", "the id of the last event that was received, to go on after it", schemas.TEXT
 )
 _WAIT = _parameter(
-    "wait", "query", "seconds to wait for a change", {"type": "integer", "minimum": 0, "maximum": 60}
+    "wait", "query", "seconds to wait for a change", {"type": "number", "minimum": 0, "maximum": 60}
 )
 _AFTER = _parameter(
     "after_version",
@@ -157,9 +157,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: Answer("A result for each item", ref("BatchAnswer"), _named(mixed=examples.BATCH_ANSWER))},
         description=(
             "At most 500 items in a body of at most 2 MiB, one item of at most 256 KiB. Each item has its own "
-            "idempotency key and is a transaction of its own: a batch that was cut off is sent again as it was, and "
-            "what was accepted the first time is answered with 200. A batch costs as many proposals of the agent's "
-            "rate as it has items. A key is used up by one door: repeat a batch's item in a batch."
+            "idempotency key and is accepted whole or not at all, whatever becomes of the others: a batch that was "
+            "cut off is sent again as it was, and what was accepted the first time is answered with 200. A batch "
+            "costs as many proposals of the agent's rate as it has items. A key is used up by one door: repeat a "
+            "batch's item in a batch."
         ),
         body="BatchRequest",
         examples=_named(two=examples.BATCH),

@@ -9,7 +9,6 @@ import re
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import parse_qs
 from uuid import UUID
 
 import psycopg
@@ -20,13 +19,12 @@ from psycopg.conninfo import make_conninfo
 
 from accounts.exceptions import DomainError
 from agents import http
-from approvals import representation, selectors, states
+from approvals import api, representation, selectors, states
 from approvals.transitions import CHANNEL
 from config import doors
 from config.bridge import Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
-MAX_WAIT = 60.0
 RETRY = 1.0
 CHECK = 15.0
 """Seconds between two proofs that the listening connection still lives."""
@@ -144,7 +142,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     `If-None-Match` spares who knows that state its body; it does not change how long is waited."""
     response: HttpResponse | None
     try:
-        seconds, after = _parameters(scope)
+        seconds, after = api.waiting(scope["query_string"].decode("latin-1"))
         found = _PATH.match(scope["path"])
         assert found is not None
         asked = _Asked(
@@ -212,23 +210,3 @@ def _known(scope: Scope) -> str:
     """All If-None-Match headers as one, as HTTP has it."""
     values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match"]
     return ", ".join(values)
-
-
-def _parameters(scope: Scope) -> tuple[float, int | None]:
-    """(`wait` in seconds, `after_version` or None). Raises `FieldsInvalid`."""
-    query = parse_qs(scope["query_string"].decode("latin-1"))
-    wait, after = query.get("wait", ["0"])[0], query.get("after_version", [""])[0]
-    seconds = None
-    with suppress(ValueError):
-        seconds = float(wait)
-    if seconds is None or not 0 <= seconds <= MAX_WAIT:
-        raise http.FieldsInvalid(
-            "A parameter was refused.",
-            errors=[{"field": "wait", "message": f"must be 0 to {MAX_WAIT:g} seconds"}],
-        )
-    if after and not (after.isascii() and after.isdigit()):
-        raise http.FieldsInvalid(
-            "A parameter was refused.",
-            errors=[{"field": "after_version", "message": "must be the version you have"}],
-        )
-    return seconds, int(after[:9]) if after else None

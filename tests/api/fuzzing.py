@@ -96,15 +96,18 @@ class Asked:
         return found
 
     def _one(self, case: Any, which: UUID) -> None:
-        if _is_uuid((case.path_parameters or {}).get("proposal_id")):
+        is_address = "proposal_id" not in (case.path_parameters or {})
+        if not is_address and _is_uuid(case.path_parameters["proposal_id"]):
             case.path_parameters["proposal_id"] = str(which)
+            is_address = True
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         with undone(), _connection_kept():
             answer = case.call(headers=headers)
         self.cases += 1
         self.statuses[answer.status_code] += 1
         if self.refused and self.operation.path != "/.well-known/jwks.json":
-            assert answer.status_code == 401, f"{answer.status_code} without a good credential"
+            wanted_status = 401 if is_address else 404
+            assert answer.status_code == wanted_status, f"{answer.status_code} without a good credential"
         wanted = checks()
         if self.operation.path in BATCHES and answer.status_code == 200:
             wanted = [check for check in wanted if check.__name__ != "negative_data_rejection"]
