@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -46,13 +46,20 @@ class Till:
 
 
 def agent_of(
-    till: Till, gate: CountersignMiddleware, *orders: str, mode: str = "", saver: Any = None, said: int = 0
+    till: Till,
+    gate: CountersignMiddleware,
+    *orders: str,
+    mode: str = "",
+    saver: Any = None,
+    said: int = 0,
+    asking: Any = None,
 ) -> Any:
     calls = [
         {"name": "refund", "args": {"order_id": one, "amount": 10}, "id": f"call-{one}"} for one in orders
     ]
     answers: list[BaseMessage] = [AIMessage("I refund.", tool_calls=calls), AIMessage("Thank you.")]
-    asking: Any = HumanInTheLoopMiddleware(gate.interrupt_on, interrupt_mode=mode) if mode else None  # type: ignore[arg-type]
+    if mode:
+        asking = HumanInTheLoopMiddleware(gate.interrupt_on, interrupt_mode=cast(Any, mode))
     return create_agent(
         Scripted(responses=answers, i=said),
         [till.tool],
@@ -126,6 +133,25 @@ def test_several_requests_keep_their_order(countersign_server: FakeServer, mode:
         "succeeded",
         "withdrawn",
     ]
+
+
+@pytest.mark.parametrize("mode", ["batched", "per_call"])
+def test_the_gate_decides_where_the_middleware_may_only_approve(
+    countersign_server: FakeServer, mode: str
+) -> None:
+    """Its configuration allows neither edit nor reject: the words and the arguments are right all the same."""
+    till = Till()
+    countersign_server.answer(by_name(countersign_server))
+    gate = CountersignMiddleware(countersign_server.client(), {"refund": "refund_order"})
+    asks: Any = HumanInTheLoopMiddleware(
+        {"refund": {"allowed_decisions": ["approve"]}}, interrupt_mode=cast(Any, mode)
+    )
+    agent = agent_of(till, gate, "edited", "rejected", asking=asks)
+    agent.invoke(START, THREAD)
+    result = agent.invoke(gate.answer(agent, THREAD), THREAD)
+    assert till.ran == [("edited", 5)]
+    assert "A reviewer changed the arguments" in told(result)["edited"].text
+    assert "Only the shipping was late." in told(result)["rejected"].text
 
 
 def test_what_is_decided_first_goes_on_alone(countersign_server: FakeServer) -> None:

@@ -12,7 +12,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.types import Command, interrupt
 
-from countersign import Proposal, Undecided
+from countersign import ArgumentsUnfit, Proposal, Undecided
 from countersign.adapters import langgraph
 from countersign.adapters.langchain import CountersignMiddleware
 from countersign.testing import FakeServer
@@ -175,6 +175,15 @@ def test_what_fails_is_reported_and_goes_on(countersign_server: FakeServer) -> N
         assert countersign_server.proposals[-1].status == status
         [said] = graph.invoke(None, thread)["said"]
         assert ("refused" in said) is (order == "fine") and ("Do not repeat it" in said) is (order == "late")
+
+
+def test_arguments_that_do_not_fit_use_no_grant_up(countersign_server: FakeServer) -> None:
+    client = countersign_server.client()
+    proposal = client.propose("refund_order", {"order_id": "fine", "amount": 10})
+    countersign_server.approve(proposal)
+    with pytest.raises(ArgumentsUnfit):
+        langgraph.carry_out(client, {"type": "approve", "proposal": proposal.id}, lambda order_id: order_id)
+    assert client.get(proposal).is_approved
 
 
 def test_other_interrupts_are_not_ours(countersign_server: FakeServer) -> None:

@@ -80,7 +80,7 @@ def test_walk_through_works_as_pasted(tmp_path: Path) -> None:
 
 def test_commands_in_the_documents_exist() -> None:
     """Every `manage.py x` and `make x` that README or docs name is there."""
-    texts = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
+    texts = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.md"))]
     named = {command for text in texts for command in re.findall(r"manage\.py ([a-z_]+)", text)}
     assert named - set(get_commands()) == set()
     targets = set(

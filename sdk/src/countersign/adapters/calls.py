@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 import anyio
 import anyio.to_thread
 
-from countersign import canonical, flows
+from countersign import canonical, flows, json_values
 from countersign.aio import AsyncCountersign
 from countersign.client import Countersign
 from countersign.errors import AlreadyRedeemed, CountersignError, Undecided
@@ -32,7 +32,9 @@ MOST_RESULT = 60_000
 """Bytes of a tool's result that are reported: enough to give it back to the model after a crash."""
 MOST_TURNS = 20
 MOST_TEXT = 4_000
-"""Characters of one turn of the conversation; with `MOST_TURNS` well below the server's 256 KiB."""
+"""Characters of one turn of the conversation."""
+MOST_CONTEXT = 100_000
+"""Bytes of the conversation; together with what else is said, well below the server's 256 KiB."""
 _TURN = 2.0
 """Seconds of waiting for one of several, before the others are looked at."""
 _EVER = float("inf")
@@ -71,8 +73,7 @@ def names(tools: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
 
 def turn(role: str, content: str, name: str = "") -> dict[str, str]:
     """One turn of the conversation, as the reviewer is shown it."""
-    cut = content if len(content) <= MOST_TEXT else content[:MOST_TEXT] + " …"
-    return {"role": role, "content": cut} | ({"name": name} if name else {})
+    return {"role": role, "content": _cut(content, MOST_TEXT)} | ({"name": _cut(name, 100)} if name else {})
 
 
 def about(
@@ -81,8 +82,18 @@ def about(
     """The end of the conversation, what the model said with its call, and where the call comes from."""
     said: dict[str, Any] = {"metadata": {name: value for name, value in metadata.items() if value}}
     if reasoning:
-        said["reasoning"] = reasoning[: MOST_TEXT * 4]
-    return said | ({"context": list(turns[-MOST_TURNS:])} if turns else {})
+        said["reasoning"] = _cut(reasoning, MOST_TEXT * 2)
+    room, kept = MOST_CONTEXT, 0
+    for one in reversed(turns[-MOST_TURNS:]):
+        room -= len(canonical.dumps(one))
+        kept += room >= 0
+    return said | ({"context": list(turns[len(turns) - kept :])} if kept else {})
+
+
+def _cut(text: str, most: int) -> str:
+    """What the server takes of any text: no lone surrogates, no NUL, not too long."""
+    cut = text if len(text) <= most else text[:most] + " …"
+    return cut.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
 
 
 def proposed(call: Call, settings: Settings) -> Flow[Proposal | Told]:
@@ -318,17 +329,26 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def text(result: Any) -> str:
-    """A recorded result as the model reads it."""
-    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+    """A result as the model reads it, whole."""
+    return result if isinstance(result, str) else json.dumps(_plain(result), ensure_ascii=False, default=str)
 
 
 def sendable(result: Any) -> Any:
-    """The result itself where it is JSON of bearable size, else the beginning of its text."""
+    """The result itself where it has a form in JSON of bearable size, else the beginning of its text."""
+    plain = _plain(result)
     try:
-        if len(canonical.dumps(result)) <= MOST_RESULT:
-            return result
+        if len(canonical.dumps(plain)) <= MOST_RESULT:
+            return plain
     except ValueError:
         pass
-    said = result if isinstance(result, str) else str(result)
-    said = said.encode("utf-8", "replace").decode("utf-8")
-    return said if len(said) <= MOST_RESULT // 6 else said[: MOST_RESULT // 6] + " …"
+    said = text(plain).encode("utf-8", "replace").decode("utf-8")
+    most = MOST_RESULT // 6  # a control character takes six
+    return said if len(said) <= most else said[: most - 2] + " …"
+
+
+def _plain(result: Any) -> Any:
+    """As JSON where it has a form in it."""
+    try:
+        return json_values.dump(result)
+    except (ValueError, RecursionError):
+        return str(result)

@@ -241,11 +241,13 @@ def _told_of_edit(result: Result, request: ToolCallRequest, proposal: Proposal) 
     )
 
 
-def _judged(result: Result) -> tuple[str, Any]:
-    """A tool that LangChain let fail answers with an error message."""
-    update = result.update if isinstance(result, Command) else None
-    said = update.get("messages") if isinstance(update, Mapping) else [result]
-    messages = [one for one in said or () if isinstance(one, ToolMessage)]
+def _judged(result: Any) -> tuple[str, Any]:
+    """A tool that LangChain let fail answers with an error message; its answer may be inside a `Command`."""
+    messages: list[ToolMessage] = []
+    for one in result if isinstance(result, list) else [result]:
+        update = one.update if isinstance(one, Command) else None
+        said = update.get("messages") if isinstance(update, Mapping) else [one]
+        messages += [message for message in said or () if isinstance(message, ToolMessage)]
     content = [one.content for one in messages]
     status = "failed" if any(one.status == "error" for one in messages) else "succeeded"
     return status, content[0] if len(content) == 1 else content or None

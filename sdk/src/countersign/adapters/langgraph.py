@@ -12,6 +12,7 @@ For a `ToolNode`, pass the gate of `countersign.adapters.langchain` as `wrap_too
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -24,6 +25,7 @@ from countersign import flows
 from countersign.adapters import calls
 from countersign.adapters.calls import Call, Client, Told
 from countersign.client import Countersign
+from countersign.errors import ArgumentsUnfit
 from countersign.flows import Flow
 from countersign.proposals import Proposal
 from countersign.settings import Settings
@@ -104,7 +106,7 @@ def carry_out(client: Countersign, decision: Decision, function: Callable[..., A
     A node that is run again after a crash runs nothing twice: it gets the recorded result, or words that say no."""
     done = calls.run(
         client,
-        lambda settings: _gate(decision, settings),
+        lambda settings: _gate(decision, function, settings),
         lambda proposal: (proposal, function(**proposal.arguments)),
         lambda pair: ("succeeded", pair[1]),
         unsure=(GraphBubbleUp,),
@@ -121,7 +123,7 @@ async def acarry_out(client: Client, decision: Decision, function: Callable[...,
     return _done(
         await calls.arun(
             client,
-            lambda settings: _gate(decision, settings),
+            lambda settings: _gate(decision, function, settings),
             act,
             lambda pair: ("succeeded", pair[1]),
             unsure=(GraphBubbleUp,),
@@ -129,17 +131,22 @@ async def acarry_out(client: Client, decision: Decision, function: Callable[...,
     )
 
 
-def _gate(decision: Decision, settings: Settings) -> Flow[Proposal | Told]:
+def _gate(decision: Decision, function: Callable[..., Any], settings: Settings) -> Flow[Proposal | Told]:
     if not decision["proposal"]:
         return Told(decision.get("message", ""))
-    return (yield from calls.redeemed((yield from flows.get(decision["proposal"], settings)), settings))
+    proposal = yield from flows.get(decision["proposal"], settings)
+    try:
+        inspect.signature(function).bind(**proposal.arguments)
+    except TypeError as error:
+        raise ArgumentsUnfit(f"The approved arguments do not fit the function: {error}.") from error
+    return (yield from calls.redeemed(proposal, settings))
 
 
 def _done(done: Told | tuple[Proposal, Any]) -> Done:
     if isinstance(done, Told):
         return Done(done.ok, done.words if done.ok else None, done.words)
     proposal, value = done
-    return Done(True, value, calls.note(proposal) + calls.text(calls.sendable(value)))
+    return Done(True, value, calls.note(proposal) + calls.text(value))
 
 
 def _question(found: Interrupt, values: Any, thread: str) -> Question | None:

@@ -105,7 +105,7 @@ class Approvals:
             return done.words
         proposal, result = done
         note = calls.note(proposal)
-        return note + calls.text(calls.sendable(result)) if note else result
+        return note + calls.text(result) if note else result
 
     async def answer(self, state: State, *, timeout: float | None = None) -> State:
         """Propose what the run waits for, wait until people have decided on some of it, and tell the state.

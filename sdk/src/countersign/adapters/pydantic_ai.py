@@ -110,7 +110,7 @@ class Countersigned(AbstractCapability[Any]):
             raise ToolFailed(done.words)
         proposal, result = done
         note = calls.note(proposal)
-        return note + calls.text(calls.sendable(result)) if note else result
+        return note + calls.text(result) if note else result
 
     async def handle_deferred_tool_calls(
         self, ctx: RunContext[Any], *, requests: DeferredToolRequests
