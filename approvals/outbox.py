@@ -3,6 +3,8 @@
 The row and the NOTIFY are one statement, so that a change costs no further round trip, and an agent without an endpoint
 an index look-up that finds nothing. Nothing is sent from here (approvals/services/send_webhooks.py)."""
 
+from typing import Any
+
 from django.db import connection
 
 from approvals.models import Proposal
@@ -38,7 +40,7 @@ WHERE NOT new.planted AND {_FITS.format(event="'proposal.' || new.state")}
 def changed(proposal: Proposal, *, channel: str, event: str = "") -> None:
     """A step: tell who waits on `channel`, and write what the agent's endpoints hear of. `event` where it is another
     than the state that the proposal is now in. What was planted is no agent's and told to nobody (I11)."""
-    values = {
+    values: dict[str, Any] = {
         "event": event or f"proposal.{proposal.state}",
         "proposal": proposal.pk,
         "version": proposal.version,

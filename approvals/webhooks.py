@@ -112,6 +112,7 @@ def message(delivery: WebhookDelivery, *, now: datetime) -> Message:
 
 def as_of(delivery: WebhookDelivery, *, now: datetime) -> dict[str, Any]:
     """The proposal as it was by this event, in the representation that the API gives (docs/api.md)."""
+    assert delivery.proposal_id is not None
     proposal = Proposal.objects.select_related(
         "action_type__reversible_by", "queue", "grant", "outcome", "rollback_request__asked_by"
     ).get(pk=delivery.proposal_id)

@@ -23,7 +23,7 @@ class EndpointForm(forms.Form):
     events = forms.MultipleChoiceField(
         required=False,
         choices=[(one, one) for one in outbox.TYPES],
-        widget=forms.CheckboxSelectMultiple(attrs={"class": "choices"}),
+        widget=forms.CheckboxSelectMultiple,
         help_text="None chosen is all of them.",
     )
 

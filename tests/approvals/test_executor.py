@@ -210,7 +210,7 @@ def test_what_was_never_reached_is_failed_at_last_and_no_mark_against_the_agent(
         till.run(seconds=60)
     assert till.server.heard == []
     assert now_of(proposal).state == "failed"
-    assert "must be reached by https" in Outcome.objects.get(proposal=proposal).result["error"]
+    assert "must be reached by https" in str(Outcome.objects.get(proposal=proposal).result)
     assert Evidence.objects.filter(agent=till.the.agent).count() == before
 
 

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from approvals import outbox, transitions, webhooks
 from approvals.models import Notification, Verdict, WebhookAttempt, WebhookDelivery
+from approvals.requests import OutcomeRequest
 from approvals.services import amend, redeem, report, send_webhooks
 from approvals.services import webhooks as managing
 from approvals.states import State
@@ -58,7 +59,7 @@ def test_a_whole_life_is_told_and_an_edit_too(hook: Hook) -> None:
     report.report(
         proposal_id=proposal.pk,
         agent=hook.the.agent,
-        request=report.OutcomeRequest(status="succeeded", external_id="R-1"),
+        request=OutcomeRequest(status="succeeded", external_id="R-1"),
     )
     hook.send()
     assert hook.server.types == [
