@@ -36,9 +36,9 @@ class Chat:
     url: str
     client: Countersign
 
-    def decided(self, example: str, *, key: str, **said_too: str) -> dict[str, Any]:
+    def decided(self, example: str, *, key: str, summary: str = "") -> dict[str, Any]:
         """What the server says of the page's proposal once a reviewer has decided as the example does."""
-        proposal = self.client.propose(**EXAMPLES["proposed"], key=key, **said_too)
+        proposal = self.client.propose(**EXAMPLES["proposed"], key=key, summary=summary)
         said = EXAMPLES[example]
         verdict = Verdict(said["decision"]["verdict"])
         given = {"arguments": said["arguments"]} if verdict == Verdict.EDIT else {}
