@@ -37,6 +37,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if wanted and not toolchains.has_go():
         items[:] = [item for item in items if item not in wanted]
         config.hook.pytest_deselected(items=wanted)
+    wanted = [item for item in items if item.get_closest_marker("node_mcp")]
+    if wanted and not toolchains.has_node_mcp():
+        items[:] = [item for item in items if item not in wanted]
+        config.hook.pytest_deselected(items=wanted)
     wanted = [item for item in items if item.get_closest_marker("node")]
     if wanted and not toolchains.has_node():
         items[:] = [item for item in items if item not in wanted]
@@ -52,6 +56,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not toolchains.has_go():
         terminalreporter.section("GO'S TRANSPARENCY LOG DID NOT CHECK OURS", sep="!", red=True, bold=True)
         terminalreporter.line(toolchains.MISSING)
+    if not toolchains.has_node_mcp():
+        terminalreporter.section("NODE'S MCP CLIENT DID NOT SPEAK TO US", sep="!", red=True, bold=True)
+        terminalreporter.line(toolchains.NO_NODE_MCP)
     if not toolchains.has_node():
         terminalreporter.section(
             "NODE DID NOT RUN WHAT THE DOCUMENTS PRINT FOR IT", sep="!", red=True, bold=True

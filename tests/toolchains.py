@@ -10,6 +10,10 @@ PACKAGES = Path("/usr/share/gocode")
 MISSING = "No Go with golang.org/x/mod was found. Install it: apt install golang-go golang-golang-x-mod-dev"
 NO_NODE = "No Node of version 18 or later was found. Install it: apt install nodejs"
 
+NODE = Path(os.environ.get("COUNTERSIGN_NODE") or Path(__file__).resolve().parent.parent / "var" / "node")
+"""The folder whose node_modules has the MCP client."""
+NO_NODE_MCP = f"Node's MCP client was not found: npm install --prefix {NODE} @modelcontextprotocol/sdk"
+
 
 def has_go() -> bool:
     return shutil.which("go") is not None and (PACKAGES / "src/golang.org/x/mod/sumdb/tlog").is_dir()
@@ -23,6 +27,11 @@ def has_node() -> bool:
         ["node", "--version"], capture_output=True, text=True, timeout=60, check=False
     ).stdout
     return told.startswith("v") and int(told[1:].partition(".")[0]) >= 18
+
+
+def has_node_mcp() -> bool:
+    """Its MCP client too, in a folder that COUNTERSIGN_NODE may name."""
+    return has_node() and (NODE / "node_modules/@modelcontextprotocol/sdk").is_dir()
 
 
 def built(source: Path, into: Path) -> Path:
