@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from countersign import Countersign, CountersignError, Proposal, Undecided, canonical
@@ -172,12 +172,14 @@ def test_what_time_is_up_for_stays(countersign_server: FakeServer, client: Count
     assert [one.status for one in countersign_server.proposals] == ["pending"]
 
 
+@settings(deadline=None)
 @given(ODD)
 def test_any_result_can_be_reported(result: Any) -> None:
     data = canonical.dumps(calls.sendable(result))
     assert len(data) <= calls.MOST_RESULT + 2
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), min_size=1).map(lambda text: text * (70_000 // len(text) + 1)))
 def test_long_results_are_cut(result: str) -> None:
     assert len(canonical.dumps(calls.sendable(result))) <= calls.MOST_RESULT + 2
@@ -189,6 +191,7 @@ def test_results_keep_their_form() -> None:
     assert len(calls.text("x" * 100_000)) == 100_000
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(st.characters(), max_size=40).map(lambda text: text * 300), max_size=40),
     st.text(st.characters(), max_size=40).map(lambda text: text * 900),

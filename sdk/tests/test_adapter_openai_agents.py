@@ -42,7 +42,7 @@ class Processes:
             input=state,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=120,
             check=False,
         )
         assert done.returncode == code, done.stderr
@@ -56,7 +56,7 @@ class Processes:
         return [json.loads(line) for line in self.record.read_text("utf-8").splitlines()]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_run_that_crosses_processes_and_crashes(countersign_server: FakeServer, tmp_path: Path) -> None:
     server, processes = countersign_server, Processes(countersign_server, tmp_path)
     first = processes.run("start")

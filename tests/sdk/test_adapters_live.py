@@ -213,6 +213,7 @@ def test_pydantic_ai(office: Office) -> None:
     }
 
 
+@pytest.mark.timeout(400)
 def test_openai_agents_across_processes(office: Office, tmp_path: Path) -> None:
     environment = os.environ | {
         "PYTHONPATH": str(ROOT / "sdk" / "src"),
@@ -231,7 +232,7 @@ def test_openai_agents_across_processes(office: Office, tmp_path: Path) -> None:
             input=state,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=120,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -17,8 +17,15 @@ from tests.factories import Desk
 from tests.live import serving
 from tests.sdk.pages import PAGES, ROOT, blocks, demo_desk
 
-PYTHON = ("python.md", "langchain.md", "langgraph.md", "openai-agents.md", "pydantic-ai.md")
-PROPOSALS = {"python.md": 2, "langchain.md": 2, "langgraph.md": 2, "openai-agents.md": 1, "pydantic-ai.md": 2}
+PYTHON = ("python.md", "langchain.md", "langgraph.md", "openai-agents.md", "pydantic-ai.md", "mcp.md")
+PROPOSALS = {
+    "python.md": 2,
+    "langchain.md": 2,
+    "langgraph.md": 2,
+    "openai-agents.md": 1,
+    "pydantic-ai.md": 2,
+    "mcp.md": 1,
+}
 
 
 def _review(the: Desk, over: threading.Event) -> None:
@@ -68,7 +75,7 @@ def printed(
             return {
                 page: (one.returncode, *told)
                 for page, one in running.items()
-                for told in [one.communicate(timeout=200)]
+                for told in [one.communicate(timeout=400)]
             }
         finally:
             for one in running.values():
@@ -78,7 +85,7 @@ def printed(
             reviewer.join()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 def test_every_page_does_what_it_says(printed: dict[str, tuple[int, str, str]]) -> None:
     for page, (code, output, errors) in printed.items():
         assert code == 0, f"{page}: {errors}"
