@@ -27,6 +27,7 @@ from approvals.models import (
     Revision,
     RollbackRequest,
     Vote,
+    WebhookAttempt,
 )
 from approvals.states import State
 from approvals.traces import key as trace_key
@@ -182,6 +183,9 @@ def _beside(proposals: Sequence[Proposal]) -> dict[str, int]:
         "messages": Notification.objects.filter(about).update(
             text="The data of whom this was about has been erased."
         ),
+        "webhooks": WebhookAttempt.objects.filter(delivery__proposal__in=ids)
+        .exclude(excerpt="")
+        .update(excerpt=""),
         "probes": _probes(ids),
     }
 

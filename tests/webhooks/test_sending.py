@@ -9,13 +9,14 @@ from django.test.utils import CaptureQueriesContext
 
 from approvals import outbox, transitions, webhooks
 from approvals.models import Notification, Verdict, WebhookAttempt, WebhookDelivery
-from approvals.requests import OutcomeRequest
-from approvals.services import amend, redeem, report, send_webhooks
+from approvals.redaction import Subject as Whose
+from approvals.requests import OutcomeRequest, Subject
+from approvals.services import amend, erase, redeem, report, send_webhooks
 from approvals.services import webhooks as managing
 from approvals.states import State
 from audit.events import system
 from audit.models import AuditEvent
-from tests.factories import desk
+from tests.factories import admin, desk
 from tests.receiver import says
 from tests.webhooks.conftest import Hook
 from tests.webhooks.verifying import verified
@@ -290,3 +291,20 @@ def test_what_waits_for_a_paused_endpoint_is_dead_after_a_month(hook: Hook) -> N
     managing.clear(now=hook.clock() + timedelta(days=31))
     [row] = hook.rows()
     assert (row.state, row.error) == (DEAD, "The endpoint has been paused for a month.")
+
+
+def test_erasing_somebody_reaches_what_is_on_its_way_and_what_was_answered(hook: Hook) -> None:
+    proposal = hook.the.propose(subject=Subject(type="customer", id="c-17"), summary="About c-17")
+    hook.server.answer = says(500, b"c-17 is unknown here")
+    hook.send()
+    hook.the.decide(proposal, Verdict.REJECT)
+    erase.erase(
+        subject=Whose(type="customer", id="c-17"), typed="c-17", reason="He asked for it.", actor=admin()
+    )
+    hook.server.answer = says(204)
+    hook.later(seconds=7)
+    assert hook.send() == 2
+    late = hook.server.heard[1:]
+    assert [one.said["data"]["arguments"] for one in late] == [{}, {}]
+    assert not any(b"c-17" in one.body for one in late)
+    assert set(WebhookAttempt.objects.values_list("excerpt", flat=True)) == {""}
