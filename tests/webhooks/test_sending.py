@@ -1,5 +1,6 @@
 """From a change of state to an endpoint's ears: once it is committed, in order, at least once, or visibly dead."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -308,3 +309,16 @@ def test_erasing_somebody_reaches_what_is_on_its_way_and_what_was_answered(hook:
     assert [one.said["data"]["arguments"] for one in late] == [{}, {}]
     assert not any(b"c-17" in one.body for one in late)
     assert set(WebhookAttempt.objects.values_list("excerpt", flat=True)) == {""}
+
+
+def test_a_change_wakes_the_sender_that_listens(hook: Hook) -> None:
+    """It does not wait for the next look: a decision leaves as soon as it is committed."""
+    proposal = hook.the.propose()
+    hook.send()
+    with send_webhooks._listening(True) as wait:
+        assert wait is not None
+        amend.withdraw(proposal_id=proposal.pk, agent=hook.the.agent, reason="")
+        began = time.monotonic()
+        wait(60)
+        assert time.monotonic() - began < 30
+    assert hook.send() == 1
