@@ -1,6 +1,7 @@
 """The one SQL statement that accepts a proposal: the hot path's whole transaction."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,3 +112,78 @@ def accept(draft: Draft, authority_number: int) -> Answer:
         cursor.execute(statement(draft), parameters(draft, authority_number))
         row = cursor.fetchone()
     return Answer(*row) if row else Answer(is_current=False, is_free=True, is_inserted=False)
+
+
+_EACH = """(SELECT * FROM unnest(
+    %(ids)s::uuid[], %(slots)s::bigint[], %(canonicals)s::bytea[], %(all_words)s::text[],
+    %(salts)s::bytea[], %(commitments)s::bytea[]
+) AS each (id, slot, canonical, words, salt, commitment))"""
+_SEVERAL = f"""
+WITH authority AS (SELECT number FROM agents_authorityversion WHERE id = 1),
+each AS MATERIALIZED (
+    SELECT it.*, pg_try_advisory_xact_lock(it.slot) AS free FROM {_EACH} AS it
+),
+new AS (
+    INSERT INTO approvals_proposal ({_PROPOSAL_COLUMNS})
+    SELECT {", ".join("row." + column for column, _ in _PROPOSAL_FIELDS)}
+    FROM authority, each, json_populate_recordset(NULL::approvals_proposal, (%(proposals)s)::json) AS row
+    WHERE authority.number = %(authority)s AND each.free AND row.id = each.id
+    ON CONFLICT (agent_id, idempotency_key) DO NOTHING
+    RETURNING id, agent_id, state, planted, digest, created_at, kept_context_id
+),
+told AS ({outbox.ARRIVED}),
+revision AS (
+    INSERT INTO approvals_revision (proposal_id, number, canonical, digest, reply, created_at, document)
+    SELECT new.id, 1, each.canonical, new.digest, '', new.created_at, countersign_words(each.words)
+    FROM new JOIN each ON each.id = new.id
+),
+event AS (
+    INSERT INTO audit_auditevent ({", ".join(_EVENT_COLUMNS)}, salt, commitment)
+    SELECT {", ".join("event." + name for name in _EVENT_COLUMNS)}, each.salt, each.commitment
+    FROM new JOIN each ON each.id = new.id
+    JOIN json_populate_recordset(NULL::audit_auditevent, (%(events)s)::json) AS event
+      ON event.object_id = new.id::text
+    ORDER BY new.id
+),
+kept AS (
+    INSERT INTO audit_content (id, created_at, {", ".join(_CONTENT_COLUMNS)})
+    SELECT new.kept_context_id, new.created_at, {", ".join("content." + name for name in _CONTENT_COLUMNS)}
+    FROM new JOIN json_populate_recordset(NULL::audit_content, (%(contents)s)::json) AS content
+      ON content.id = new.kept_context_id
+)
+SELECT each.id, authority.number = %(authority)s, each.free, new.id IS NOT NULL
+FROM authority, each LEFT JOIN new ON new.id = each.id
+"""  # noqa: S608 - the parts put in are names of our own columns
+"""The same for many at once. Whichever key is taken, or held by another request, leaves its row out and no other."""
+
+
+def accept_several(drafts: Sequence[Draft], authority_number: int) -> list[Answer]:
+    """Run the statement for all of them, in a transaction of its own or the caller's; an answer for each."""
+    each = [parameters(draft, authority_number) for draft in drafts]
+    values: dict[str, Any] = {
+        "authority": authority_number,
+        "ids": [draft.proposal.pk for draft in drafts],
+        "slots": [one["slot"] for one in each],
+        "canonicals": [one["canonical"] for one in each],
+        "all_words": [one["words"] for one in each],
+        "salts": [one["salt"] for one in each],
+        "commitments": [one["commitment"] for one in each],
+        "proposals": f"[{','.join(one['proposal'] for one in each)}]",
+        "events": f"[{','.join(one['event'] for one in each)}]",
+        "contents": msgspec.json.encode(
+            [_content_row(draft.content) for draft in drafts if draft.content]
+        ).decode(),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_SEVERAL, values)
+        found = {row[0]: Answer(*row[1:]) for row in cursor.fetchall()}
+    gone = Answer(is_current=False, is_free=True, is_inserted=False)
+    return [found.get(draft.proposal.pk, gone) for draft in drafts]
+
+
+def _content_row(content: Content) -> dict[str, Any]:
+    row = {name: getattr(content, name) for name in _CONTENT_COLUMNS}
+    return {"id": content.pk} | {
+        name: "\\x" + bytes(value).hex() if isinstance(value, bytes | memoryview) else value
+        for name, value in row.items()
+    }

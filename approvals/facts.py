@@ -160,6 +160,14 @@ class Weighed:
     subjects: Subjects
 
 
+def looks_back(agent: Agent, action_type: ActionType, mandate: Mandate | None, rules: DomainPolicy) -> bool:
+    """Whether the way of one proposal depends on what the agent proposed before it: a window, a budget, a rule about
+    history. Such ones are routed one after the other and never together."""
+    if policy.needs_history(rules.rules) or budget_of(agent) is not None:
+        return True
+    return mandate is not None and (mandate.has_window or limits_of(mandate, action_type).concern_subjects)
+
+
 class Weights(TypedDict):
     """The part of `routing.Facts` that limits depend on."""
 

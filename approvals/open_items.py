@@ -50,6 +50,12 @@ def check(agent: Agent) -> None:
         )
 
 
+def room(agent: Agent) -> int:
+    """How many more may be open."""
+    most = settings.LIMITS.open_items(agent.slug)
+    return max(0, most - _count(agent, most).number)
+
+
 def accepted(agent: Agent) -> None:
     """One more is open. Two threads that add at once may lose one until the next count."""
     known = _known.get(_key(agent))

@@ -66,9 +66,10 @@ def _shown(method: str, path: str, operation: dict[str, Any], origin: str) -> di
 
 
 def _answer(status: str, answer: dict[str, Any]) -> dict[str, Any]:
-    media = next(iter(answer.get("content", {}).items()), ("", {}))
-    codes = list(media[1].get("examples", {})) if media[0] == "application/problem+json" else []
-    example = next(iter(media[1].get("examples", {}).values()), {}).get("value") if not codes else None
+    kind, media = next(iter(answer.get("content", {}).items()), ("", {}))
+    examples: dict[str, Any] = media.get("examples", {})
+    codes = list(examples) if kind == "application/problem+json" else []
+    example = None if codes or not examples else next(iter(examples.values()))["value"]
     text = example if isinstance(example, str) else _pretty(example) if example is not None else ""
     return {"status": status, "description": answer["description"], "codes": codes, "example": text}
 

@@ -3,7 +3,8 @@
     make bench ARGS=propose          (BENCH_SECONDS=5 BENCH_ROUNDS=3 by default)
 
 1.5 kB of arguments and context, two web processes, synchronous_commit on. Each round measures both, one after the
-other; the table gives medians over the rounds. Goals (ratio to pgbench): 0.20 at 8 connections, 0.30 at 64."""
+other; the table gives medians over the rounds. Goals (ratio to pgbench): 0.20 at 8 connections, 0.30 at 64, and 1.0
+for batches of 100 at 8."""
 
 import json
 import os
@@ -17,6 +18,9 @@ SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 CONNECTIONS = (1, 8, 64)
 GOALS = {8: 0.20, 64: 0.30}
+BATCH = 100
+BATCH_CONNECTIONS = (1, 8)
+BATCH_GOALS = {8: 1.0}
 
 
 def set_up() -> tuple[str, bytes]:
@@ -63,6 +67,15 @@ def requests(address: tuple[str, int], token: str, body: bytes) -> Iterator[byte
         yield stage.post(address, "/api/v1/proposals", headers, body)
 
 
+def batches(address: tuple[str, int], token: str, body: bytes) -> Iterator[bytes]:
+    """The same proposals, a hundred in a request."""
+    one = json.loads(body)
+    while True:
+        items = [{"key": uuid.uuid4().hex, **one} for _ in range(BATCH)]
+        data = json.dumps({"items": items}).encode()
+        yield stage.post(address, "/api/v1/proposals/batch", {"Authorization": f"Bearer {token}"}, data)
+
+
 def reference_script(token: str, body: bytes) -> str:
     """The accepting statement with the values of one real request; only id and key differ between transactions."""
     import hashlib
@@ -95,6 +108,12 @@ def reference_script(token: str, body: bytes) -> str:
     )
 
 
+def _stored() -> int:
+    from approvals.models import Proposal
+
+    return Proposal.objects.count()
+
+
 def main() -> None:
     var = stage.prepare("propose")
     try:
@@ -110,23 +129,34 @@ def main() -> None:
             )
             for connections in CONNECTIONS:
                 report(address, token, body, script, connections)
+            print(f"\nin batches of {BATCH}; latencies are of a whole batch")
+            for connections in BATCH_CONNECTIONS:
+                report(address, token, body, script, connections, batch=BATCH)
     finally:
         stage.clean_up(var)
 
 
-def report(address: tuple[str, int], token: str, body: bytes, script: str, connections: int) -> None:
+def report(
+    address: tuple[str, int], token: str, body: bytes, script: str, connections: int, *, batch: int = 1
+) -> None:
+    goals = GOALS if batch == 1 else BATCH_GOALS
     rates, references, ratios, p50, p99 = [], [], [], [], []
     for _ in range(ROUNDS):
-        run = stage.load(address, requests(address, token, body), connections=connections, seconds=SECONDS)
+        sent = requests(address, token, body) if batch == 1 else batches(address, token, body)
+        expect = b"201" if batch == 1 else b"200"
+        stored = _stored()
+        run = stage.load(address, sent, connections=connections, seconds=SECONDS, expect=expect)
         if run.unexpected:
-            raise SystemExit(f"{run.unexpected} answers were not 201")
+            raise SystemExit(f"{run.unexpected} answers were not {expect.decode()}")
+        if _stored() - stored < len(run.latencies) * batch:
+            raise SystemExit("not every item was accepted")
         reference = stage.pgbench(script, clients=connections, seconds=int(SECONDS))
-        rates.append(run.per_second)
+        rates.append(run.per_second * batch)
         references.append(reference)
-        ratios.append(run.per_second / reference)
+        ratios.append(run.per_second * batch / reference)
         p50.append(run.quantile(0.5))
         p99.append(run.quantile(0.99))
-    goal = GOALS.get(connections)
+    goal = goals.get(connections)
     verdict = "" if goal is None else f"≥ {goal:.2f} {'met' if stage.median(ratios) >= goal else 'MISSED'}"
     print(
         f"{connections:>11} {stage.median(rates):>12.0f} {stage.milliseconds(stage.median(p50)):>8} "

@@ -15,12 +15,13 @@ from agents.autonomy import Tier
 from agents.services import credentials
 from approvals import acceptance
 from approvals.models import Grant, Proposal, Revision
+from approvals.services import submit_several
 from approvals.states import State
 from audit.models import AuditEvent
 from config import limits
 from config.rates import Allowance, Rate
 from tests.factories import ARGUMENTS, Desk, desk, policy, undoing
-from tests.invariants.calls import AgentCalls, Answer, call, history
+from tests.invariants.calls import AgentCalls, Answer, call, history, together
 from tests.live import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -186,6 +187,101 @@ def whole(the: Desk) -> int:
     assert Revision.objects.count() == Grant.objects.count() == len(proposals)
     assert AuditEvent.objects.filter(object_type="proposal").count() == len(proposals)
     return len(proposals)
+
+
+def kept(the: Desk) -> list[dict[str, Any]]:
+    """Everything that was stored of each proposal, but for ids, times and what is drawn by lot."""
+    found = []
+    for proposal in Proposal.objects.filter(agent=the.agent).order_by("idempotency_key"):
+        event = AuditEvent.objects.get(object_type="proposal", object_id=str(proposal.pk))
+        said = event.data["after"] | {"kind": event.kind, "version": event.object_version}
+        row = {
+            field.name: getattr(proposal, field.attname)
+            for field in Proposal._meta.concrete_fields
+            if field.name not in ("id", "kept_context", *TIMES)
+        }
+        revision = Revision.objects.get(proposal=proposal)
+        words = str(Revision.objects.values_list("document", flat=True).get(pk=revision.pk))
+        row["request_digest"] = bytes(row["request_digest"])
+        found.append(
+            row
+            | {"canonical": bytes(revision.canonical), "number": revision.number, "words": words}
+            | {"said": said, "context": proposal.context, "event": event.actor_id}
+        )
+    return found
+
+
+TIMES = ("created_at", "due_at", "expires_at", "changed_at", "queued_at", "attention_at")
+
+
+def test_together_or_alone_the_same_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    the = desk()
+    rule = {"name": "never", "when": "args.order_id == 'X-1'", "deny": "No."}
+    policy([rule], the.queue)
+    items = [item(the, f"k{number:03}") for number in range(8)]
+    items[1]["arguments"] = {"order_id": "X-1", "amount": 1}
+    items[2]["context"] = [{"role": "user", "content": "My lamp \U0001f4a1 broke\\n"}]
+    items[3] |= {"subject": {"type": "customer", "id": "c-17"}, "context": items[2]["context"]}
+    items[4] |= {"current_state": {"total": 1.5}, "metadata": {"a": [1]}, "expires_in": 60, "trace_id": "t"}
+    items[5] |= {"summary": "s", "reasoning": "'); DROP", "confidence": 0.5, "priority": "urgent"}
+    assert statuses(send(the, items)) == [201] * 8
+    first_ones = kept(the)
+    monkeypatch.setattr(submit_several, "TOGETHER", 0)
+    monkeypatch.setattr(acceptance, "accept_several", None)
+    alone = desk()
+    policy([rule], alone.queue)
+    for one in items:
+        one["action_type"] = alone.action_type.name
+    assert statuses(send(alone, items)) == [201] * 8
+    own = ("agent", "credential", "action_type", "queue", "policy_version", "digest", "request_digest")
+    for first, second in zip(first_ones, kept(alone), strict=True):
+        assert (first["event"], second["event"]) == (str(the.agent.pk), str(alone.agent.pk))
+        for row in (first, second):
+            del row["event"]
+            row["said"] = {
+                k: v for k, v in row["said"].items() if k not in ("action_type", "digest", "queue")
+            }
+            for name in own:
+                del row[name]
+        assert first == second
+
+
+def test_what_is_there_already_stands_between_what_is_new() -> None:
+    """One statement takes the new ones and leaves the others to be answered as the repeats that they are."""
+    the = desk()
+    assert statuses(send(the, [item(the, f"k{number}") for number in range(0, 30, 3)])) == [201] * 10
+    changed = item(the, "k9", summary="Another")
+    items = [changed if number == 9 else item(the, f"k{number}") for number in range(30)]
+    wanted = [422 if number == 9 else 201 if number % 3 else 200 for number in range(30)]
+    assert statuses(send(the, items)) == wanted
+    assert Proposal.objects.count() == 30
+
+
+def test_the_same_batch_twice_at_once_is_one_batch() -> None:
+    the = desk()
+    items = [item(the, f"k{number}") for number in range(40)]
+    answers = together(*[lambda: send(the, items)] * 4)
+    told = [statuses(answer) for answer in answers]
+    assert Proposal.objects.count() == 40
+    for number in range(40):
+        said = sorted(one[number] for one in told)
+        assert said.count(201) <= 1
+        assert set(said) <= {200, 201, 409}
+    assert statuses(send(the, items)) == [200] * 40
+
+
+def test_what_cannot_be_stored_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the database finds wrong with one row of the one statement."""
+    the = desk()
+    accept = acceptance.accept_several
+
+    def wrong(drafts: Any, number: int) -> Any:
+        drafts[2].proposal.priority = 10**6
+        return accept(drafts, number)
+
+    monkeypatch.setattr(acceptance, "accept_several", wrong)
+    assert statuses(send(the, [item(the, f"k{number}") for number in range(5)])) == [201] * 5
+    assert [history(pk) for pk in Proposal.objects.values_list("pk", flat=True)] == [["pending"]] * 5
 
 
 @pytest.mark.parametrize(
