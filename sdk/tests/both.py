@@ -18,7 +18,9 @@ class Caller:
 
     def __init__(self, kind: str, url: str, token: str, **settings: Any) -> None:
         self._loop = asyncio.new_event_loop() if kind == "async" else None
-        self.client: Any = (AsyncCountersign if self._loop else Countersign)(url, token, **settings)
+        self.client: Any = (AsyncCountersign if self._loop else Countersign)(
+            url, token, **{"timeout": 60.0, **settings}
+        )
 
     def __enter__(self) -> Caller:
         return self
@@ -79,7 +81,7 @@ def beside(work: Callable[[], Any]) -> Callable[[], Any]:
     thread.start()
 
     def ended() -> Any:
-        thread.join(30)
+        thread.join(100)
         assert not thread.is_alive(), "it did not end"
         if raised:
             raise raised[0]

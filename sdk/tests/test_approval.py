@@ -237,12 +237,35 @@ def test_an_edit_that_does_not_fit_is_not_redeemed(
     assert [one.status for one in countersign_server.proposals] == ["approved"] * 3
 
 
-def test_time_to_wait_ends(client: Caller, till: Till, countersign_server: FakeServer) -> None:
-    guarded = client.approving(till.refund, "refund", timeout=0.05)
+def test_time_to_wait_ends_and_nobody_has_to_look_any_more(
+    client: Caller, till: Till, countersign_server: FakeServer
+) -> None:
+    with pytest.raises(Undecided) as caught:
+        client.approving(till.refund, "refund", timeout=0.05)("A-1", 1.0)
+    assert caught.value.proposal.status == "withdrawn"
+    assert till.paid == []
+
+
+def test_what_can_be_come_back_for_is_left_open(
+    client: Caller, till: Till, countersign_server: FakeServer
+) -> None:
+    guarded = client.approving(till.refund, "refund", timeout=0.05, key=lambda *_: "one")
     with pytest.raises(Undecided) as caught:
         guarded("A-1", 1.0)
     assert caught.value.proposal.status == "pending"
-    assert till.paid == []
+    countersign_server.approve(caught.value.proposal)
+    assert guarded("A-1", 1.0) == {"refund": 1}
+
+
+def test_a_decision_at_the_last_moment_counts(
+    client: Caller, till: Till, countersign_server: FakeServer
+) -> None:
+    """It was approved between the end of the time and the withdrawal."""
+    guarded = client.approving(till.refund, "refund", timeout=0.05)
+    countersign_server.before(
+        "/withdraw", lambda: countersign_server.approve(countersign_server.proposals[0])
+    )
+    assert guarded("A-1", 1.0) == {"refund": 1}
 
 
 def test_each_call_is_a_new_one_without_a_key(

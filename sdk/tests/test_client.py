@@ -29,7 +29,7 @@ def test_from_proposal_to_outcome(client: Caller, countersign_server: FakeServer
     )
     assert (proposal.status, proposal.is_decided, proposal.arguments) == ("pending", False, ARGUMENTS)
     assert countersign_server.request(proposal)["subject"] == {"type": "customer", "id": "c-1"}
-    waiting = beside(lambda: client.wait(proposal, timeout=20))
+    waiting = beside(lambda: client.wait(proposal, timeout=90))
     countersign_server.approve(countersign_server.next(), comment="Fine.")
     approved = waiting()
     assert (approved.is_approved, approved.was_edited) == (True, False)
@@ -136,7 +136,7 @@ def test_waiting_survives_a_restart_of_the_server(
     client: Caller, countersign_server: FakeServer, hard: bool
 ) -> None:
     proposal = client.propose("refund", ARGUMENTS)
-    waiting = beside(lambda: client.wait(proposal, timeout=25))
+    waiting = beside(lambda: client.wait(proposal, timeout=90))
     countersign_server.next()
     countersign_server.stop(hard=hard)
     with pytest.raises(httpx.ConnectError):
@@ -259,7 +259,7 @@ def test_threads_share_a_client(countersign_server: FakeServer) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(90)
     assert len(set(ids)) == 30
 
 

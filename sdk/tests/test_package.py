@@ -98,7 +98,7 @@ def test_the_wheel_installs_alone_and_needs_httpx_only(tmp_path: Path) -> None:
         [sys.executable, "-I", "-S", "-c", ALONE, str(tmp_path / "it"), str(tmp_path / "needed")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
     )
     assert (told.stderr, told.returncode) == ("", 0)
     assert told.stdout == "['httpx>=0.27,<1']\n"

@@ -155,9 +155,8 @@ def batch(w: World) -> Any:
     results = answer.json()["results"]
     codes = [one["problem"]["code"] if "problem" in one else one["proposal"]["status"] for one in results]
     fields = [[error["field"] for error in one.get("problem", {}).get("errors", [])] for one in results]
-    wrong = [
-        told(w.call("POST", "/proposals/batch", json=body)) for body in ({"items": []}, {}, {"items": 1})
-    ]
+    bodies: list[dict[str, Any]] = [{"items": []}, {}, {"items": 1}]
+    wrong = [told(w.call("POST", "/proposals/batch", json=body)) for body in bodies]
     return [answer.status_code, [one["status"] for one in results], codes, fields[1], *wrong]
 
 

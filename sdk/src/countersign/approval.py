@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import os
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from countersign import canonical, flows
 from countersign.aio import AsyncCountersign
 from countersign.arguments import Shape
 from countersign.client import Countersign
-from countersign.errors import AlreadyRedeemed, CountersignError, NotApproved
+from countersign.errors import AlreadyRedeemed, CountersignError, NotApproved, Undecided
 from countersign.flows import Flow
 from countersign.proposals import Draft, Proposal
 from countersign.settings import Settings
@@ -68,7 +69,12 @@ class Approval:
     ) -> Flow[Ready | Replayed]:
         """Everything up to the redemption. If this raises, the function must not run."""
         proposal = yield from flows.propose(self._draft(args, kwargs), settings)
-        proposal = yield from flows.wait(proposal, settings, self.timeout)
+        try:
+            proposal = yield from flows.wait(proposal, settings, self.timeout)
+        except Undecided as error:
+            if self.key is not None:
+                raise  # the same call again goes on waiting
+            proposal = yield from _taken_back(error, settings)
         if proposal.was_redeemed:
             if proposal.status == "succeeded" and self.replay is not None:
                 return Replayed(self.replay(proposal.outcome.result if proposal.outcome else None))
@@ -112,6 +118,19 @@ class Approval:
             return None
 
 
+def _taken_back(error: Undecided, settings: Settings) -> Flow[Proposal]:
+    """Nobody can come back for it, so nobody has to look at it any more; or it was decided at the last moment.
+
+    Raises `Undecided`, also where it could not be taken back: an approval then lapses."""
+    try:
+        proposal = yield from flows.withdraw(error.proposal, settings, "The agent no longer waits for it.")
+    except CountersignError as refusal:
+        if refusal.code != "wrong_state":
+            raise error from refusal
+        return (yield from flows.get(error.proposal, settings))
+    raise Undecided(proposal) from error
+
+
 def _reported(ready: Ready, status: str, result: Any, settings: Settings) -> Flow[None]:
     try:
         yield from flows.report(ready.proposal, status, settings, result=result)
@@ -144,8 +163,9 @@ def requires_approval(
     nobody has to see. `result` makes what is reported of the returned value; `replay` makes the returned value of what
     was reported, for a repeated call of what has succeeded already.
 
-    Calls raise `NotApproved`, `AlreadyRedeemed`, `Undecided` after `timeout` seconds, `ArgumentsUnfit`; none of them
-    has run the function. An async function takes an `AsyncCountersign`, a plain one a `Countersign`."""
+    Calls raise `NotApproved`, `AlreadyRedeemed`, `ArgumentsUnfit`, and `Undecided` after `timeout` seconds, when a call
+    without a `key` is withdrawn, for nobody could come back for it. None of them has run the function. An async
+    function takes an `AsyncCountersign`, a plain one a `Countersign`."""
     if not isinstance(action_type, str):
         raise TypeError('name the action type: @requires_approval("refund_order")')
     unknown = set(fields) - set(Draft.__dataclass_fields__) | set(fields) & {"arguments", "key"}
@@ -222,6 +242,7 @@ def _asynchronous(
 
 _lock = threading.Lock()
 _made: list[Countersign] = []
+os.register_at_fork(after_in_child=_made.clear)  # two processes cannot share a connection
 
 
 def _default() -> Countersign:

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,6 +43,8 @@ class Fault:
     times: int
     status: int | None
     headers: dict[str, str] = field(default_factory=dict)
+    happens: Callable[[], object] | None = None
+    """This happens first, and the request is then answered as ever."""
 
 
 class Listener:
@@ -140,6 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         fault = self.listener.fault_for(url.path)
+        if fault is not None and fault.happens is not None:
+            fault.happens()
+            fault = None
         if fault is not None and fault.status is not None:
             self._send_fault(fault)
             return
