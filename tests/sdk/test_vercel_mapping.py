@@ -25,7 +25,7 @@ EXAMPLES: dict[str, Any] = {
         r"<!-- ([a-z-]+) -->\n```json\n(.*?)```", (PAGES / PAGE).read_text(encoding="utf-8"), re.DOTALL
     )
 }
-pytestmark = pytest.mark.django_db(transaction=True)
+LIVE = pytest.mark.django_db(transaction=True)
 
 
 @dataclass
@@ -70,6 +70,7 @@ def test_examples_belong_together() -> None:
     assert len(EXAMPLES) == len(blocks(PAGE, "json")) == 6
 
 
+@LIVE
 @pytest.mark.parametrize("example", ["edited", "rejected"])
 def test_the_server_says_what_the_page_shows(chat: Chat, example: str) -> None:
     said, shown = chat.decided(example, key="chat-17"), EXAMPLES[example]
@@ -102,6 +103,7 @@ console.log(JSON.stringify({ out, ran }));
 """
 
 
+@LIVE
 @pytest.mark.node
 def test_the_code_does_what_the_page_says(chat: Chat, tmp_path: Path) -> None:
     module, _ = blocks(PAGE, "js")
