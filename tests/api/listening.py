@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-PATIENCE = 60.0
+PATIENCE = 100.0
 """Seconds: a busy machine is slow, and what never comes is told soon enough."""
 
 

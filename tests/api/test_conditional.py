@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from approvals.models import Verdict
+from tests.api.listening import PATIENCE
 from tests.factories import desk
 from tests.live import serving
 
@@ -28,7 +29,7 @@ def test_the_tag_of_a_proposal_changes_with_it_and_spares_the_body(url: str, que
 
     def get(known: str = "") -> httpx.Response:
         headers = the.headers | ({"If-None-Match": known} if known else {})
-        return httpx.get(address, headers=headers, timeout=60)
+        return httpx.get(address, headers=headers, timeout=PATIENCE)
 
     first = get()
     tag = first.headers["etag"]
@@ -50,7 +51,7 @@ def test_the_tag_of_a_proposal_changes_with_it_and_spares_the_body(url: str, que
 def test_what_is_read_again_and_again_has_a_tag(url: str, path: str) -> None:
     the = desk()
     the.propose()
-    first = httpx.get(f"{url}{path}", headers=the.headers, timeout=60)
+    first = httpx.get(f"{url}{path}", headers=the.headers, timeout=PATIENCE)
     known = the.headers | {"If-None-Match": first.headers["etag"]}
-    assert httpx.get(f"{url}{path}", headers=known, timeout=60).status_code == 304
-    assert httpx.get(f"{url}{path}", headers=the.headers, timeout=60).content == first.content
+    assert httpx.get(f"{url}{path}", headers=known, timeout=PATIENCE).status_code == 304
+    assert httpx.get(f"{url}{path}", headers=the.headers, timeout=PATIENCE).content == first.content

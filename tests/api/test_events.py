@@ -13,7 +13,7 @@ from approvals import feed
 from approvals.models import Proposal, Verdict
 from approvals.services import rollback
 from config import events
-from tests.api.listening import Ear, listening, until
+from tests.api.listening import PATIENCE, Ear, listening, until
 from tests.factories import Desk, desk, undoing
 from tests.invariants.calls import AgentCalls
 from tests.live import serving
@@ -263,7 +263,9 @@ def test_an_agent_has_so_many_streams_and_no_more(url: str) -> None:
 @pytest.mark.parametrize("wrong", ["x", "eHg", "MTox", "MDowOg", "NTozOg", "MToyOjUsNA", "MToyOi8xOjI6L3g"])
 def test_a_made_up_cursor_is_refused(url: str, wrong: str) -> None:
     the = desk()
-    answer = httpx.get(f"{url}/api/v1/events", headers={**the.headers, "Last-Event-ID": wrong}, timeout=60)
+    answer = httpx.get(
+        f"{url}/api/v1/events", headers={**the.headers, "Last-Event-ID": wrong}, timeout=PATIENCE
+    )
     assert (answer.status_code, answer.json()["code"]) == (422, "fields_invalid")
     assert answer.json()["errors"][0]["field"] == "Last-Event-ID"
 
@@ -271,11 +273,13 @@ def test_a_made_up_cursor_is_refused(url: str, wrong: str) -> None:
 def test_a_cursor_of_a_database_that_is_gone_says_so(url: str) -> None:
     the = desk()
     later = str(feed.Cursor(f"{10**15}:{10**15}:"))
-    answer = httpx.get(f"{url}/api/v1/events", headers={**the.headers, "Last-Event-ID": later}, timeout=60)
+    answer = httpx.get(
+        f"{url}/api/v1/events", headers={**the.headers, "Last-Event-ID": later}, timeout=PATIENCE
+    )
     assert (answer.status_code, answer.json()["code"]) == (410, "cursor_gone")
 
 
 def test_who_asks_without_a_token_is_refused(url: str) -> None:
-    answer = httpx.get(f"{url}/api/v1/events", timeout=60)
+    answer = httpx.get(f"{url}/api/v1/events", timeout=PATIENCE)
     assert (answer.status_code, answer.json()["code"]) == (401, "bad_credential")
-    assert httpx.post(f"{url}/api/v1/events", timeout=60).status_code == 405
+    assert httpx.post(f"{url}/api/v1/events", timeout=PATIENCE).status_code == 405
