@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NewType, Optional, TypedDict, Union
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from countersign import ArgumentsUnfit
@@ -103,6 +103,7 @@ def test_values_go_to_json_and_come_back(value: Any, kind: Any, json: Any) -> No
     assert (back, type(back)) == (value, type(value))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines are busy
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**9), max_value=10**9))
 def test_money_keeps_its_value(amount: Decimal) -> None:
     assert load(dump(amount), Decimal) == amount

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from countersign import canonical
@@ -47,6 +47,7 @@ def test_numbers_are_written_as_the_rfc_says(bits: int, text: str) -> None:
     assert canonical.dumps(number) == text.encode()
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines are busy
 @given(VALUES)
 @example({"\U0001f600": 1, "\ufb33": 2, "\r": '\u2028\x7f\x1f\\"/'})
 @example([1e21, 1e20, 123456789012345680000.0, 0.1, 1e-6, 1e-7, -1.5, 100.0])
