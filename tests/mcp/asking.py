@@ -1,6 +1,7 @@
 """The official MCP client, of either generation of the protocol, as an agent would use it against /mcp."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -10,6 +11,8 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 T = TypeVar("T")
+PATIENCE = 100
+"""Seconds: a client or server that is a process of its own has to start first, on a machine that may be busy."""
 MODES = ("legacy", "2026-07-28", "auto")
 
 
@@ -33,3 +36,11 @@ def asked(
             return await work(client)
 
     return asyncio.run(run())
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Poll for what another process or thread does."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)

@@ -19,10 +19,10 @@ from approvals.ballots import Ballot
 from approvals.models import Proposal, Queue, Verdict
 from approvals.services import load_blueprint
 from approvals.services.decide import decide
-from tests.config.test_waiting import until
 from tests.factories import admin, person, reviewer
+from tests.mcp.asking import until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 SHOP = Path(__file__).resolve().parents[2] / "sdk" / "tests" / "mcp_shop.py"
 
 

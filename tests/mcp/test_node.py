@@ -8,10 +8,10 @@ import pytest
 
 from approvals.models import Proposal, Verdict
 from tests import toolchains
-from tests.config.test_waiting import until
 from tests.factories import ARGUMENTS, desk
+from tests.mcp.asking import until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.node_mcp]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.node_mcp, pytest.mark.timeout(300)]
 
 
 def test_a_client_of_node_goes_from_proposal_to_outcome(url: str) -> None:

@@ -10,9 +10,8 @@ from mcp import Client
 
 from approvals.models import Proposal, Verdict
 from config import mcp_server, waiting
-from tests.config.test_waiting import until
 from tests.factories import ARGUMENTS, Desk, desk
-from tests.mcp.asking import MODES, asked
+from tests.mcp.asking import MODES, asked, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
