@@ -22,7 +22,7 @@ from agents.http import (
     parse,
 )
 from agents.models import Agent, Mandate
-from approvals import facts, keys, representation, rollbacks, selectors, usage
+from approvals import facts, keys, polling, representation, rollbacks, selectors, usage
 from approvals.requests import OutcomeRequest, ProposeRequest, RedeemRequest, ReviseRequest, WithdrawRequest
 from approvals.services import amend
 from approvals.services.redeem import redeem as redeem_grant
@@ -99,6 +99,7 @@ def _list(request: HttpRequest) -> HttpResponse:
 def proposal(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
     """One of one's own proposals as it is now."""
     bearer = authenticate(request.headers.get("Authorization", ""))
+    polling.parameters(request.GET.get("wait", ""), request.GET.get("after_version", ""))
     return HttpResponse(
         representation.of(selectors.own_proposal(bearer.agent.pk, proposal_id)),
         content_type="application/json",

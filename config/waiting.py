@@ -21,14 +21,13 @@ from psycopg.conninfo import make_conninfo
 
 from accounts.exceptions import DomainError
 from agents import http
-from approvals import representation, selectors, states
+from approvals import polling, representation, selectors, states
 from approvals.transitions import CHANNEL
 from audit.events import Source
 from config import limits, refusals
 from config.bridge import Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
-MAX_WAIT = 60.0
 READERS = 4
 RETRY = 1.0
 CHECK = 15.0
@@ -253,21 +252,7 @@ async def _disconnected(receive: Receive) -> None:
 def _parameters(scope: Scope) -> tuple[float, int | None]:
     """(`wait` in seconds, `after_version` or None). Raises `FieldsInvalid`."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
-    wait, after = query.get("wait", ["0"])[0], query.get("after_version", [""])[0]
-    seconds = None
-    with suppress(ValueError):
-        seconds = float(wait)
-    if seconds is None or not 0 <= seconds <= MAX_WAIT:
-        raise http.FieldsInvalid(
-            "A parameter was refused.",
-            errors=[{"field": "wait", "message": f"must be 0 to {MAX_WAIT:g} seconds"}],
-        )
-    if after and not (after.isascii() and after.isdigit()):
-        raise http.FieldsInvalid(
-            "A parameter was refused.",
-            errors=[{"field": "after_version", "message": "must be the version you have"}],
-        )
-    return seconds, int(after[:9]) if after else None
+    return polling.parameters(query.get("wait", ["0"])[0], query.get("after_version", [""])[0])
 
 
 def _header(scope: Scope, name: bytes) -> str:
