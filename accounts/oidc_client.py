@@ -19,6 +19,9 @@ from django.http import HttpRequest
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from accounts.exceptions import DomainError, NotAllowed
 from accounts.oidc_providers import Provider, is_safe_address
@@ -61,8 +64,30 @@ class TokenRefused(NotAllowed):
     title = "You could not be signed in"
 
 
+class _Plain(HTTPConnectionPool):
+    ConnectionCls = HTTPConnection
+
+
+class _Secure(HTTPSConnectionPool):
+    ConnectionCls = HTTPSConnection
+
+
+class _Adapter(HTTPAdapter):
+    """Connects as urllib3 does: a process that sends chat messages keeps those to public addresses
+    (`approvals.messages.egress`), but a company's identity provider may well stand in its own network."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Plain, "https": _Secure}
+
+
 class _Session(requests.Session):
     """Follows no redirect (a token request that is sent on gives the code away) and waits five seconds at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _Adapter())
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         return super().request(*args, **{**kwargs, "timeout": _TIMEOUT, "allow_redirects": False})

@@ -35,6 +35,16 @@ def locked(proposal_id: UUID, *, agent_id: int | None = None) -> Proposal:
     proposal = found.first()
     if proposal is None:
         raise NotFound("There is no such proposal." if agent_id is None else NOT_OWN)
+    return with_its_queue(proposal)
+
+
+def with_its_queue(proposal: Proposal) -> Proposal:
+    """The same, after it was locked and joined with its queue in one statement.
+
+    Where another transaction moved it while we waited for the lock, PostgreSQL takes the row as it is now and joins it
+    with the queue that was read before: no match, so no queue at all. It is read when it is asked for, then."""
+    if proposal.queue_id is not None and proposal.queue is None:
+        Proposal._meta.get_field("queue").delete_cached_value(proposal)
     return proposal
 
 

@@ -136,6 +136,7 @@ _WORDS = {
     "delivery.retried": "had messages sent again",
     "person.chat_address_changed": "changed where messages go",
     "team.changed": "changed the team",
+    "person.accounts_linked": "linked accounts, or untied them",
     "role.given": "gave a role",
     "role.ended": "ended a role",
     "access.asked": "asked for access",

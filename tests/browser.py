@@ -156,10 +156,12 @@ _SHOW_THE_REST = """(button) => {
 }"""
 
 
-def announced(page: Page, words: str) -> None:
-    """Wait until a screen reader has been told this, also where something else has been said since."""
+def announced(page: Page, *words: str) -> None:
+    """Wait until a screen reader has been told one of these, also where something else has been said since."""
     page.wait_for_function(
-        "(words) => window.said.some((one) => one.includes(words))", arg=words, timeout=PATIENCE * 1000
+        "(words) => window.said.some((one) => words.some((each) => one.includes(each)))",
+        arg=list(words),
+        timeout=PATIENCE * 1000,
     )
 
 

@@ -1,8 +1,9 @@
 """The door through which apprise's requests leave: only to public addresses, only for so long, only so much back.
 
-apprise speaks HTTP through requests and urllib3 and through nothing else in this installation does, so urllib3's
-connection classes are replaced by guarded ones in every process that sends. The name is looked up once and the
-connection goes to the address that was checked: one that changes its mind in between gains nothing (DNS rebinding)."""
+apprise speaks HTTP through requests and urllib3, so urllib3's connection classes are replaced by guarded ones in every
+process that sends. Whatever else uses urllib3 there is guarded too, unless it brings its own (accounts/oidc_client.py).
+The name is looked up once and the connection goes to the address that was checked: one that changes its mind in
+between gains nothing (DNS rebinding)."""
 
 import socket
 import threading

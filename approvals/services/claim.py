@@ -82,7 +82,7 @@ def _take_first_free(candidates: list[UUID], queue_ids: list[int], reviewer: Use
             .first()
         )
         if proposal is not None:
-            take(proposal, reviewer, at=timezone.now())
+            take(transitions.with_its_queue(proposal), reviewer, at=timezone.now())
         return proposal
 
 

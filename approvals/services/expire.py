@@ -186,5 +186,5 @@ def _one(
         )
         if proposal is None:
             return False
-        one(proposal)
+        one(transitions.with_its_queue(proposal))
         return True

@@ -50,11 +50,11 @@ def icon(name: str, label: str = "") -> SafeString:
 def place(
     context: Context, url: str, icon_name: str, name: str, count: int = 0, also: str = ""
 ) -> SafeString:
-    """One place of the bar, marked as current below its URL or `also`; nothing when the URL does not exist."""
+    """One place of the bar, marked as current below its URL or one of `also`; nothing when the URL does not exist."""
     if not url:
         return mark_safe("")
     request: HttpRequest | None = context.get("request")
-    current = request is not None and request.path.startswith((url, also) if also else url)
+    current = request is not None and request.path.startswith((url, *also.split()))
     return format_html(
         '<a href="{}"{}>{}<span class="places__name">{}</span>{}</a>',
         url,

@@ -11,7 +11,7 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from audit.tlog import cose
@@ -47,7 +47,7 @@ class Assertion:
     signature: bytes
 
     @classmethod
-    def read(cls, said: object) -> Self:
+    def read(cls, said: object) -> "Assertion":
         """As an event tells it. Raises BadAssertion."""
         if not isinstance(said, dict):
             raise BadAssertion("The signature is no object.")

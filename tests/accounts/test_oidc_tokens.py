@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 
 from accounts import oidc_client, oidc_identity, oidc_providers
 from accounts.oidc_providers import Provider
+from approvals.messages import egress
 from tests.accounts.oidc import Idp, running
 
 
@@ -66,6 +69,18 @@ def test_token_signed_by_somebody_else_by_a_shared_secret_or_not_at_all_is_refus
     for one in (token(idp, RSAKey.generate_key(2048)), token(idp, shared, "HS256"), unsigned, "x", "", None):
         with pytest.raises(oidc_client.TokenRefused):
             oidc_client.verified(one, provider=idp.provider, nonce="n")
+
+
+def test_provider_in_the_companys_own_network_is_asked_by_a_process_that_sends_chat_messages(
+    idp: Idp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pool in (HTTPConnectionPool, HTTPSConnectionPool):
+        monkeypatch.setattr(pool, "ConnectionCls", pool.ConnectionCls)
+    egress.guard()
+    with pytest.raises(requests.ConnectionError, match="not a public address"):
+        requests.get(idp.provider.discovery_url, timeout=5)
+
+    assert oidc_client.discover(idp.provider, fresh=True).token_endpoint.startswith(idp.provider.issuer)
 
 
 ENV = {"COUNTERSIGN_OIDC_ISSUER": "https://id.example/realms/a", "COUNTERSIGN_OIDC_CLIENT_ID": "c"}

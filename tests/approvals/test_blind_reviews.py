@@ -118,6 +118,7 @@ _ID = [
     (r"sha256:[0-9a-f]{64}", "digest"),
     (r"Agent \d+", "agent"),
     (r"agent-\d+|person\d+", "slug"),
+    (r'data-person="\d+" data-session="\d+"', "session"),
     (r"<time[^>]*>[^<]*</time>", "time"),
 ]
 

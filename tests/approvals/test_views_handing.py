@@ -16,7 +16,7 @@ from audit.models import AuditEvent
 from tests.factories import REASONS, Desk, admin, desk, person, queue, reviewer
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ACTIONS = ("skip", "assign_role", "escalate", "comment")
+ACTIONS = ("skip", "assign", "escalate", "comment")
 
 
 def signed_in(user: User, *, csrf: bool = False) -> Client:
@@ -60,7 +60,7 @@ def test_nobody_acts_by_a_get_without_a_token_or_without_signing_in(action: str)
     assert traces(proposal) == before
 
 
-@pytest.mark.parametrize("action", ["skip", "assign_role", "escalate"])
+@pytest.mark.parametrize("action", ["skip", "assign", "escalate"])
 def test_who_may_not_decide_is_refused_and_that_is_recorded(action: str) -> None:
     the = desk()
     settings_of(the, escalation=[{"after": 60, "queue": queue().slug}])

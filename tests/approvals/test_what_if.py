@@ -353,8 +353,9 @@ def test_it_only_reads_and_costs_the_same_for_one_and_for_many(question: dict[st
     def queries() -> int:
         with CaptureQueriesContext(connection) as caught:
             assert client.get(address(the, **question)).status_code == 200
-        reads = ("SELECT", "DECLARE")  # a cursor, for arguments that need not be in memory all at once
-        assert all(query["sql"].startswith(reads) for query in caught.captured_queries)
+        # A cursor, for arguments that need not be in memory all at once.
+        reads = ("SELECT", "(SELECT", "DECLARE")
+        assert [query["sql"] for query in caught.captured_queries if not query["sql"].startswith(reads)] == []
         return len(caught)
 
     the.approved(arguments={**ARGUMENTS, "amount": 60})

@@ -18,7 +18,18 @@ from agents.services import action_types
 from approvals.models import Proposal, Verdict
 from approvals.services import expire
 from approvals.states import State
-from tests.browser import NARROW, WIDE, arrived, faults, leaving, picture, press, signed_in, watched
+from tests.browser import (
+    NARROW,
+    WIDE,
+    announced,
+    arrived,
+    faults,
+    leaving,
+    picture,
+    press,
+    signed_in,
+    watched,
+)
 from tests.factories import ARGUMENTS, Desk, admin, desk, undoing
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -92,11 +103,11 @@ def test_one_key_vetoes_the_focused_row_while_its_time_runs(chrome: Browser, url
     proposal = agent.propose()
     clock = row(page, proposal).locator("[data-runs]")
     expect(clock).to_have_text(re.compile(r"[34]:[0-5]\d"))
-    expect(page.locator("#announcer")).to_contain_text("1 new scheduled: Refund 42.5")
+    announced(page, "1 new scheduled: Refund 42.5")
     before = clock.text_content()
     expect(clock).not_to_have_text(str(before))
     press(page, "v")
-    expect(page.locator("#announcer")).to_contain_text("Choose a row first")
+    announced(page, "Choose a row first")
     assert page.locator("details.stops[open]").count() == 0
     press(page, "j", "v")
     expect(row(page, proposal).get_by_role("button", name="Wrong amount")).to_be_focused()
@@ -104,7 +115,7 @@ def test_one_key_vetoes_the_focused_row_while_its_time_runs(chrome: Browser, url
     press(page, "2")
     expect(row(page, proposal)).to_contain_text("vetoed by Rita Reviewer: Not allowed")
     expect(page.locator(f"#row-link-{proposal['id']}")).to_be_focused()
-    expect(page.locator("#announcer")).to_contain_text(re.compile("Vetoed:|rejected"))
+    announced(page, "Vetoed:", "rejected")
     told = agent.read(proposal, wait=5, after_version=1)
     assert (told["status"], told["decision"]["verdict"], told["decision"]["reason"]) == (
         "rejected",

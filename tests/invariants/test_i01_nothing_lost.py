@@ -28,7 +28,8 @@ WATCHED = ["approvals", "agents", "audit"]
 
 
 def everything() -> dict[str, list[Any]]:
-    """All rows of our own tables, and of the rights on objects; not when a credential was last used, a mere note."""
+    """All rows of our own tables, and of the rights on objects; not when and from where a credential was last used, a
+    mere note."""
     tables = {
         model._meta.db_table for name in WATCHED for model in apps.get_app_config(name).get_models()
     } | {"guardian_userobjectpermission", "guardian_groupobjectpermission"}
@@ -37,7 +38,9 @@ def everything() -> dict[str, list[Any]]:
         for table in sorted(tables):
             if table == "approvals_signingkey":
                 continue
-            cursor.execute(f"SELECT (to_jsonb(t) - 'last_used_at')::text FROM {table} t ORDER BY 1")
+            cursor.execute(
+                f"SELECT (to_jsonb(t) - 'last_used_at' - 'last_used_from')::text FROM {table} t ORDER BY 1"
+            )
             found[table] = [row[0] for row in cursor.fetchall()]
     return found
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 FOR_EVERYBODY = re.compile(
     r"healthz|readyz|\.well-known/jwks\.json|api/docs|api/v1/openapi\.json"
     r"|account/(login|logout|signup|inactive|password/reset.*|confirm-email.*|login/code.*|reauthenticate)/?"
-    r"|welcome/.*|admin/login/|admin/logout/"
+    r"|account/(passkey/(options/)?|session/)|welcome/.*|password/.*|admin/login/|admin/logout/"
 )
 """What needs no sign-in at all; an agent sees there what any passer-by sees."""
 

@@ -1,13 +1,16 @@
 """The clock against people and against itself: one wins, and nothing is told or moved twice."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.exceptions import DomainError
+from approvals import transitions
 from approvals.models import Decision, Notification, Proposal, Queue, Verdict
 from approvals.services import set_up
 from approvals.services.attend import attend
@@ -107,3 +110,32 @@ def test_two_reviewers_escalate_at_once_and_it_goes_up_once(the: Desk) -> None:
     assert sorted(answers) == ["done", "done", "proposal_changed", "proposal_changed"]
     assert Proposal.objects.get().queue == Queue.objects.get(slug="upper")
     assert escalations() == 1
+
+
+def test_what_was_moved_while_its_lock_was_awaited_is_in_its_new_queue(the: Desk) -> None:
+    """Or the reviewer who came second would be told of a fault of ours instead of the change."""
+    proposal, upper = the.propose(), Queue.objects.get(slug="upper")
+
+    def wait_and_read() -> Queue | None:
+        try:
+            with transaction.atomic():
+                return transitions.locked(proposal.pk).queue
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Proposal.objects.filter(pk=proposal.pk).update(queue=upper)
+            second = pool.submit(wait_and_read)
+            while not _somebody_waits_for_us():
+                assert not second.done()
+        assert second.result(60) == upper
+
+
+def _somebody_waits_for_us() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks"
+            " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+        )
+        return bool(cursor.fetchone()[0])
