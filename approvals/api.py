@@ -99,7 +99,7 @@ def _list(request: HttpRequest) -> HttpResponse:
 def proposal(request: HttpRequest, proposal_id: UUID) -> HttpResponse:
     """One of one's own proposals as it is now."""
     bearer = authenticate(request.headers.get("Authorization", ""))
-    polling.parameters(request.GET.get("wait", ""), request.GET.get("after_version", ""))
+    polling.parameters(request.META.get("QUERY_STRING", ""))
     return HttpResponse(
         representation.of(selectors.own_proposal(bearer.agent.pk, proposal_id)),
         content_type="application/json",

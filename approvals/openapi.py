@@ -172,7 +172,7 @@ def _all_errors(base: type[DomainError]) -> list[type[DomainError]]:
 
 _ID = {"name": "proposal_id", "in": "path", "required": True, "schema": _UUID}
 _QUERY = {
-    "wait": ("seconds to wait for a change, at most 60", {"type": "integer", "minimum": 0, "maximum": 60}),
+    "wait": ("seconds to wait for a change, at most 60", {"type": "number", "minimum": 0, "maximum": 60}),
     "after_version": ("return at once when the version is above this", {"type": "integer", "minimum": 0}),
     "status": ("only proposals in this state", {"type": "string", "enum": State.values}),
     "rollback": (

@@ -10,7 +10,6 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import parse_qs
 from uuid import UUID
 
 import psycopg
@@ -134,7 +133,7 @@ def matches(scope: Scope) -> bool:
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer when the version is above `after_version`, or with the present state when the time is up."""
     try:
-        seconds, after = _parameters(scope)
+        seconds, after = polling.parameters(scope["query_string"].decode("latin-1"))
         found = _PATH.match(scope["path"])
         assert found is not None
         asked = _Asked(UUID(found[1]), _header(scope, b"authorization"), _address(scope))
@@ -247,12 +246,6 @@ def _address(scope: Scope) -> str:
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _parameters(scope: Scope) -> tuple[float, int | None]:
-    """(`wait` in seconds, `after_version` or None). Raises `FieldsInvalid`."""
-    query = parse_qs(scope["query_string"].decode("latin-1"))
-    return polling.parameters(query.get("wait", ["0"])[0], query.get("after_version", [""])[0])
 
 
 def _header(scope: Scope, name: bytes) -> str:
