@@ -1,5 +1,7 @@
 """What an agent may say of how long it waits, and for what."""
 
+from typing import Any
+
 import pytest
 
 from agents.http import FieldsInvalid
@@ -35,4 +37,5 @@ def test_it_is_read(query: str, meant: tuple[float, int | None]) -> None:
 def test_what_is_no_number_is_refused_by_its_name(query: str, field: str) -> None:
     with pytest.raises(FieldsInvalid) as refused:
         polling.parameters(query)
-    assert [error["field"] for error in refused.value.extra["errors"]] == [field]
+    errors: Any = refused.value.extra["errors"]
+    assert [error["field"] for error in errors] == [field]
