@@ -197,6 +197,8 @@ def read_json(data: bytes) -> Traces:
         request = strict_json.loads(data, wide=True)
     except strict_json.NotStrictJson as error:
         raise BadTraces(f"the body is not acceptable: {error}") from error
+    if request is None:
+        raise BadTraces("the body: an object is expected")
     found, budget = Traces(), _Budget()
     groups = _list(_dict(request, "the body"), "resourceSpans")
     budget.spend(len(groups))

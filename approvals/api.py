@@ -261,8 +261,8 @@ def _current(agent_id: int, proposal_id: UUID) -> HttpResponse:
 
 
 def _number(request: HttpRequest, name: str, *, default: int, least: int, most: int) -> int:
-    text = request.GET.get(name, "")
-    if not text:
+    text = request.GET.get(name)
+    if text is None:
         return default
     if not text.isascii() or not text.isdigit() or not least <= int(text[:9]) <= most:
         raise FieldsInvalid(

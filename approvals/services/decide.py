@@ -36,12 +36,7 @@ from approvals import (
     transitions,
 )
 from approvals.ballots import Ballot
-from approvals.exceptions import (
-    NotSeen,
-    SignatureStale,
-    TooFast,
-    WrongState,
-)
+from approvals.exceptions import NotSeen, SignatureStale, TooFast, WrongState
 from approvals.models import (
     BlindReview,
     Claim,

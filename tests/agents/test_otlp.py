@@ -95,7 +95,7 @@ def test_an_empty_request_is_none_at_all() -> None:
         b'{"a": "\\u0000"}',
         b'{"a": 123456789012345678901234567890}',
         b"[" * 100_000,
-        b"\xff\xfe",
+        b"\xff\xfe", b"null",
     ],
 )  # fmt: skip
 def test_json_that_is_none_is_refused(body: bytes) -> None:

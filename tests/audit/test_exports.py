@@ -192,6 +192,7 @@ def test_large_export_needs_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_export_arrives_piece_by_piece_over_a_port() -> None:
     desk()
     client = auditor()
+    settled()
     with serving() as url:
         form = {"form": "jsonl", "csrfmiddlewaretoken": "x" * 32}
         cookies = {"sessionid": client.cookies["sessionid"].value, "csrftoken": "x" * 32}

@@ -261,9 +261,9 @@ def test_two_sealers_take_turns_and_one_alone_writes(log: Log, server: Postgres)
     child = os.fork()
     if not child:
         try:
-            sealer = log.files.locked().__enter__()
-            os.write(writer, b"1" if sealer else b"0")
-            signal.pause()
+            with log.files.locked() as is_mine:
+                os.write(writer, b"1" if is_mine else b"0")
+                signal.pause()
         finally:
             os._exit(1)
     assert os.read(reader, 1) == b"1"
