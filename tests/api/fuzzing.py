@@ -103,7 +103,9 @@ class Asked:
         if self.refused and self.operation.path != "/.well-known/jwks.json":
             assert answer.status_code in (401, *MALFORMED), f"{answer.status_code} without a good credential"
         wanted = checks()
-        if answer.status_code == 413:  # refused before it was read, which that check does not know as a refusal
+        if (
+            answer.status_code == 413
+        ):  # refused before it was read, which that check does not know as a refusal
             wanted = [check for check in wanted if check.__name__ != "negative_data_rejection"]
         if self.operation.path == "/api/v1/activity" and answer.status_code == 200:
             wanted = [check for check in wanted if check.__name__ != "negative_data_rejection"]
