@@ -46,7 +46,7 @@ ifdef ARGS
 	@exec $(PY) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 else
 	@failed=0; $(PY) -m pytest --numprocesses 2 --dist loadfile --ignore tests/access || failed=1; \
-	$(PY) -m pytest --numprocesses 2 --dist load tests/access || failed=1; exit $$failed
+	$(PY) -m pytest --numprocesses 2 --dist loadfile tests/access || failed=1; exit $$failed
 endif
 
 lint: dev

@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.urls import get_resolver
 
 from accounts.models import User
-from tests.access import table
+from tests.access import open_names, table
 from tests.access.asking import (
     ADMINISTRATION,
     EVERYBODY,
@@ -137,7 +137,7 @@ def test_nothing_of_the_other_side_stands_in_any_answer(who: str, crowd: Crowd) 
     mine, other = (world.there, world.here) if who.startswith("~") else (world.here, world.there)
     leaks: dict[str, Any] = {}
     for name, route in pages(world):
-        if name in table.OPEN_TO_ALL:
+        if name in open_names.OPEN_TO_ALL:
             continue
         for side in (mine, other) if "<" in route else (mine,):
             about = ABOUT[route](world) if route in ABOUT and side is world.here else {}
@@ -152,8 +152,8 @@ def test_nothing_of_the_other_side_stands_in_any_answer(who: str, crowd: Crowd) 
 
 
 def without_choices(text: str, row: str, other: Side) -> str:
-    """A page's text without the names that its choices may name (`table.CHOICES`)."""
-    kind, _ = table.CHOICES.get(row, ("", ""))
+    """A page's text without the names that its choices may name (`open_names.CHOICES`)."""
+    kind, _ = open_names.CHOICES.get(row, ("", ""))
     names: list[str] = []
     if kind == "people":
         known = User.objects.filter(name__startswith=other.word).values_list("name", "email")
