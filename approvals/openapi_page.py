@@ -66,8 +66,9 @@ def _shown(method: str, path: str, operation: dict[str, Any], origin: str) -> di
 
 
 def _answer(status: str, answer: dict[str, Any]) -> dict[str, Any]:
-    kind, media = next(iter(answer.get("content", {}).items()), ("", {}))
-    examples: dict[str, Any] = media.get("examples", {})
+    content: dict[str, dict[str, Any]] = answer.get("content", {})
+    kind = next(iter(content), "")
+    examples: dict[str, Any] = content[kind].get("examples", {}) if kind else {}
     codes = list(examples) if kind == "application/problem+json" else []
     example = None if codes or not examples else next(iter(examples.values()))["value"]
     text = example if isinstance(example, str) else _pretty(example) if example is not None else ""

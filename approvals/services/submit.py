@@ -410,7 +410,8 @@ def _earlier(agent: Agent, asked: _Request) -> Submitted | None:
         raise IdempotencyConflict(
             "This Idempotency-Key came earlier with another body. Use a new key for another proposal.",
             errors=[{"field": "Idempotency-Key", "message": "was used for another body"}],
-            proposal=str(found.pk),  # whoever repeats a call it can no longer tell word for word finds it again
+            # whoever repeats a call that it can no longer tell word for word finds it again
+            proposal=str(found.pk),
         )
     revision = Revision.objects.get(proposal=found, number=found.revision)
     return Submitted(found, False, bytes(revision.canonical))
