@@ -59,32 +59,47 @@ class ActivityFacts(Struct, forbid_unknown_fields=True, omit_defaults=True):
 class ActivitySubject(Struct, forbid_unknown_fields=True):
     """Whose data is in it, such as {"type": "customer", "id": "c-17"}; it is erased with that subject."""
 
-    type: Annotated[str, Meta(min_length=1, max_length=60)]
-    id: Annotated[str, Meta(min_length=1, max_length=200)]
+    type: Annotated[str, Meta(min_length=1, max_length=60, description="such as customer, employee, invoice")]
+    id: Annotated[str, Meta(min_length=1, max_length=200, description="its id in your systems")]
 
 
 class ActivityItem(Struct, forbid_unknown_fields=True):
     """One prompt, output, tool call, tool result or step. `content` is a text or any JSON."""
 
-    kind: Literal["prompt", "output", "tool_call", "tool_result", "step"]
-    trace_id: Annotated[str, Meta(min_length=1, max_length=LONG_TRACE)]
-    name: Annotated[str, Meta(min_length=1, max_length=LONG_NAME)]
-    started_at: Annotated[datetime, Meta(tz=True)]
-    span_id: Annotated[str, Meta(min_length=1, max_length=LONG_ID)] | None = None
-    parent_span_id: Annotated[str, Meta(max_length=LONG_ID)] = ""
-    position: Annotated[int, Meta(ge=0, le=9999)] | None = None
-    model: Annotated[str, Meta(max_length=LONG_MODEL)] = ""
-    content: Any = None
-    ended_at: Annotated[datetime, Meta(tz=True)] | None = None
-    failed: bool = False
-    facts: ActivityFacts | None = None
-    subject: ActivitySubject | None = None
+    kind: Annotated[
+        Literal["prompt", "output", "tool_call", "tool_result", "step"], Meta(description="what it is")
+    ]
+    trace_id: Annotated[
+        str, Meta(min_length=1, max_length=LONG_TRACE, description="the run's; the same as in its proposals")
+    ]
+    name: Annotated[
+        str, Meta(min_length=1, max_length=LONG_NAME, description="the model's, tool's or step's")
+    ]
+    started_at: Annotated[datetime, Meta(tz=True, description="when it began, RFC 3339")]
+    span_id: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=LONG_ID)] | None,
+        Meta(description="names it within the trace; made of the content where it is left out"),
+    ] = None
+    parent_span_id: Annotated[str, Meta(max_length=LONG_ID, description="what it is a part of")] = ""
+    position: Annotated[
+        Annotated[int, Meta(ge=0, le=9999)] | None, Meta(description="its place within its span")
+    ] = None
+    model: Annotated[str, Meta(max_length=LONG_MODEL, description="the model's full name")] = ""
+    content: Annotated[Any, Meta(description="a text or any JSON; stored encrypted")] = None
+    ended_at: Annotated[
+        Annotated[datetime, Meta(tz=True)] | None, Meta(description="when it ended, RFC 3339")
+    ] = None
+    failed: Annotated[bool, Meta(description="it ended in an error")] = False
+    facts: Annotated[ActivityFacts | None, Meta(description="figures about it")] = None
+    subject: Annotated[ActivitySubject | None, Meta(description="whose data is in it")] = None
 
 
 class ActivityBatch(Struct, forbid_unknown_fields=True):
     """A batch of what the agent did; each item is judged by itself."""
 
-    items: Annotated[list[Any], Meta(min_length=1, max_length=MOST_ITEMS)]
+    items: Annotated[
+        list[Any], Meta(min_length=1, max_length=MOST_ITEMS, description="each an `ActivityItem`")
+    ]
 
 
 @dataclass(frozen=True, slots=True)

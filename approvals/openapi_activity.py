@@ -41,6 +41,7 @@ ANSWER: dict[str, Any] = {
     "properties": {
         "items": {
             "type": "array",
+            "description": "each recorded, with its id, or refused, with the fields that are wrong",
             "items": {
                 "oneOf": [
                     {

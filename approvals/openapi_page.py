@@ -2,10 +2,13 @@
 
 import json
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 
 from approvals import openapi, problems
@@ -46,7 +49,9 @@ def _shown(method: str, path: str, operation: dict[str, Any], origin: str) -> di
         {"name": name, "text": _pretty(one["value"])} for name, one in media.get("examples", {}).items()
     ]
     parameters = [
-        one | {"required": one.get("required", False), "options": one["schema"].get("enum", [])}
+        one
+        | {"description": _coded(one.get("description", "")), "required": one.get("required", False)}
+        | {"options": one["schema"].get("enum", [])}
         for one in operation["parameters"]
     ]
     return {
@@ -54,7 +59,7 @@ def _shown(method: str, path: str, operation: dict[str, Any], origin: str) -> di
         "method": method.upper(),
         "path": path,
         "summary": operation["summary"],
-        "description": operation.get("description", ""),
+        "description": _coded(operation.get("description", "")),
         "parameters": parameters,
         "body": str(media.get("schema", {}).get("$ref", "")).rpartition("/")[2],
         "examples": examples,
@@ -72,7 +77,7 @@ def _answer(status: str, answer: dict[str, Any]) -> dict[str, Any]:
     codes = list(examples) if kind == "application/problem+json" else []
     example = None if codes or not examples else next(iter(examples.values()))["value"]
     text = example if isinstance(example, str) else _pretty(example) if example is not None else ""
-    return {"status": status, "description": answer["description"], "codes": codes, "example": text}
+    return {"status": status, "description": _coded(answer["description"]), "codes": codes, "example": text}
 
 
 def _curl(method: str, address: str, operation: dict[str, Any], media: dict[str, Any]) -> str:
@@ -96,23 +101,43 @@ def _curl(method: str, address: str, operation: dict[str, Any], media: dict[str,
     return " \\\n  ".join(parts)
 
 
+def _coded(text: str) -> SafeString:
+    """The document's prose, in which backticks stand around code (CommonMark 6.1), and nothing else is markup."""
+    parts = [
+        format_html("<code>{}</code>", part) if place % 2 else conditional_escape(part)
+        for place, part in enumerate(text.split("`"))
+    ]
+    return mark_safe("".join(parts))  # noqa: S308 - each part is escaped above
+
+
 def _pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _described(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema's fields as rows: name, type in words, whether it is required."""
+    """A schema for the page; what stands inside a field follows it, by its path."""
+    return {
+        "name": name,
+        "description": _coded(schema.get("description", "")),
+        "fields": list(_fields(schema)),
+    }
+
+
+def _fields(schema: dict[str, Any], before: str = "") -> Iterator[dict[str, Any]]:
     required = set(schema.get("required", []))
-    fields = [
-        {
-            "name": field,
+    for name, value in schema["properties"].items():
+        choices = [each for each in value.get("anyOf", [value]) if each != {"type": "null"}]
+        inner = choices[0]
+        yield {
+            "name": before + name,
             "type": _type_in_words(value),
-            "required": field in required,
-            "description": value.get("description", ""),
+            "required": name in required,
+            "description": _coded(value.get("description") or inner.get("description", "")),
         }
-        for field, value in schema["properties"].items()
-    ]
-    return {"name": name, "description": schema.get("description", ""), "fields": fields}
+        is_list = inner.get("type") == "array"
+        inside = inner.get("items", {}) if is_list else inner
+        if "properties" in inside:
+            yield from _fields(inside, f"{before}{name}{'[]' if is_list else ''}.")
 
 
 def _type_in_words(schema: dict[str, Any]) -> str:

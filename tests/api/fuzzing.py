@@ -109,7 +109,9 @@ class Asked:
             wanted_status = 401 if is_address else 404
             assert answer.status_code == wanted_status, f"{answer.status_code} without a good credential"
         wanted = checks()
-        if answer.status_code == 413:  # refused before it was read, which that check does not know as a refusal
+        if (
+            answer.status_code == 413
+        ):  # refused before it was read, which that check does not know as a refusal
             wanted = [check for check in wanted if check.__name__ != "negative_data_rejection"]
         if self.operation.path in BATCHES and answer.status_code == 200:
             wanted = [check for check in wanted if check.__name__ != "negative_data_rejection"]
