@@ -4,6 +4,7 @@
 #   make demo    the same with a made-up company in it
 #   make test    all tests          make lint    all static checks         make bench   the measurements
 #   make pictures   every page in both themes and widths, into var/pictures
+#   make node    an MCP client and two MCP servers of others, into var/node; tests speak with them if they are there
 #   make fuzz    10,000 requests made up from the OpenAPI document, and as many others as CASES says
 #   make hundred    a reviewer at human pace through a hundred proposals, ten of them bad
 #   make audit-deps   what is known against the locked dependencies
@@ -24,7 +25,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --generate-hashes --python-v
 	--custom-compile-command 'make lock' pyproject.toml
 
 .DEFAULT_GOAL := run
-.PHONY: run demo test lint audit-deps bench fuzz pictures hundred lock clean runtime dev
+.PHONY: run demo test node lint audit-deps bench fuzz pictures hundred lock clean runtime dev
 
 runtime dev:
 	@command -v $(PYTHON) >/dev/null || { echo "✗ There is no $(PYTHON). Install Python 3.11 or later." >&2; exit 1; }
@@ -48,6 +49,13 @@ else
 	@failed=0; $(PY) -m pytest --numprocesses 2 --dist loadfile --ignore tests/access || failed=1; \
 	$(PY) -m pytest --numprocesses 2 --dist loadfile tests/access || failed=1; exit $$failed
 endif
+
+# By the lock file's hashes, and without running any script of a package.
+node:
+	@cmp -s tests/mcp/node/package-lock.json var/node/installed.json || { mkdir -p var/node \
+		&& cp tests/mcp/node/package.json tests/mcp/node/package-lock.json var/node/ \
+		&& npm ci --prefix var/node --ignore-scripts --no-audit --no-fund --loglevel=error \
+		&& cp tests/mcp/node/package-lock.json var/node/installed.json; }
 
 lint: dev
 	@failed=; check() { echo "· $$1"; name=$$1; shift; "$$@" || failed="$$failed $$name"; }; \
@@ -84,5 +92,5 @@ lock: dev
 		--custom-compile-command 'make lock' $(ARGS) --group pyproject.toml:installer --output-file config/locks/installer.txt
 
 clean:
-	@rm -rf $(VENV) $(VENV).lock var/test .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(VENV).lock var/test var/node .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@echo "Removed the environment, the caches and the tests' data. What you entered is still in var/."

@@ -7,6 +7,11 @@ from collections.abc import Iterable, Sequence
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST = 50
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NOT_FOR_EVERYBODY = tuple(
+    ipaddress.ip_network(one) for one in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")
+)
+"""Public by their number, yet answered by what stands next to a server: protocols of the provider's own network
+(where one cloud keeps its metadata), outdated relays, and the host that another cloud's machines speak to."""
 _UNICAST = ipaddress.ip_network("2000::/3")
 """All that is given out of IPv6 for the Internet; what lies beside it is local or outdated, such as `::127.0.0.1`."""
 _SEPARATORS = re.compile(r"[\s,;]+")
@@ -71,6 +76,8 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if ip not in _UNICAST:
             return False
+    if isinstance(ip, ipaddress.IPv4Address) and any(ip in one for one in _NOT_FOR_EVERYBODY):
+        return False
     return ip.is_global and not ip.is_multicast
 
 

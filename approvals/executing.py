@@ -19,7 +19,10 @@ MOST = 64 * 1024
 """Bytes of an answer that are read."""
 FIRST_PAUSE = timedelta(seconds=2)
 _SAID = 500
-_NOT_DONE = frozenset({400, 401, 402, 403, 404, 405, 406, 410, 411, 412, 413, 414, 415, 416, 417, 422, 429})
+_PASSING = frozenset({408, 425, 429})
+_NOT_DONE = frozenset(
+    {400, 401, 402, 403, 404, 405, 406, 410, 411, 412, 413, 414, 415, 416, 417, 422, 425, 429}
+)
 """Statuses by which a server says that it did not do it. 408 and 409 may come after it did."""
 
 
@@ -84,6 +87,11 @@ def meaning(answer: Answer, *, is_repeated: bool = False) -> Meaning:
     if not isinstance(found, dict):
         return unknown(f"It answers {status} with JSON that is no object.")
     return _told(found, status)
+
+
+def is_passing(status: int) -> bool:
+    """Whether the next call may well be answered otherwise, where a call may be repeated at all."""
+    return status >= 500 or status in _PASSING
 
 
 def _told(found: dict[str, Any], status: int) -> Meaning:

@@ -1,9 +1,12 @@
 """Periodic Celery entry points: thin, safe to run twice or late."""
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_shutting_down
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
@@ -34,6 +37,14 @@ from approvals.services import (
     watch_log,
     webhooks,
 )
+
+_stopping = threading.Event()
+
+
+@worker_shutting_down.connect
+def _stop(**_: Any) -> None:
+    """Whoever asks the worker to end kills it soon after: nothing long is begun any more."""
+    _stopping.set()
 
 
 def _tend_backtests(*, now: datetime) -> int:
@@ -100,13 +111,13 @@ def send_messages() -> int:
 @shared_task(name="approvals.tasks.webhooks")
 def send_the_webhooks() -> int:
     """What agents' endpoints are to hear of; one of these always listens, so that a decision leaves at once."""
-    return send_webhooks.send_due(waits=True)
+    return send_webhooks.send_due(waits=True, is_over=_stopping.is_set)
 
 
 @shared_task(name="approvals.tasks.execute")
 def carry_out() -> int:
     """Approved actions whose type names an address that Countersign itself calls."""
-    return execute.run()
+    return execute.run(is_over=_stopping.is_set)
 
 
 @shared_task(name="approvals.tasks.clear_webhooks")

@@ -21,6 +21,7 @@ from approvals import outbox, representation
 from approvals.messages import sealing
 from approvals.models import (
     OpenNetwork,
+    Outcome,
     Proposal,
     Revision,
     WebhookDelivery,
@@ -125,12 +126,15 @@ def as_of(delivery: WebhookDelivery, *, now: datetime) -> dict[str, Any]:
     grant = getattr(proposal, "grant", None)
     usable = is_still and grant is not None and grant.revoked_at is None and grant.expires_at > now
     undoing = then in (State.SUCCEEDED, State.ROLLED_BACK)
+    outcome = getattr(proposal, "outcome", None) if then in _REPORTED else None
+    if outcome is not None and then == State.UNKNOWN:  # what a person found out came with a later version
+        outcome.status = Outcome.Status.UNKNOWN
     return representation.build(
         proposal,
         canonical=bytes(revision.canonical),
         decision=None if then in _UNDECIDED else getattr(revision, "decision", None),
         grant=grant if usable else None,
-        outcome=getattr(proposal, "outcome", None) if then in _REPORTED else None,
+        outcome=outcome,
         rollback=getattr(proposal, "rollback_request", None) if undoing else None,
     )
 

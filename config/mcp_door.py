@@ -44,7 +44,7 @@ class ElsewhereRefused(DomainError):
 
 
 def matches(scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["path"] == PATH
+    return bool(scope["type"] == "http" and scope["path"] == PATH)
 
 
 async def application(scope: Scope, receive: Receive, send: Send, *, api: Door) -> None:
@@ -150,7 +150,7 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
     declared = header(scope, b"content-length")
     if declared.isascii() and declared.isdigit() and int(declared[:12]) > most:
         raise TooLarge(f"The message has {declared[:12]} bytes; at most {most} are taken.")
-    data = b""
+    data = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -159,7 +159,7 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
         if len(data) > most:
             raise TooLarge(f"The message has more than {most} bytes.")
         if not message.get("more_body"):
-            return data
+            return bytes(data)
 
 
 def _again(data: bytes, receive: Receive) -> Receive:

@@ -58,8 +58,9 @@ async def running(api: Door) -> AsyncIterator[Door]:
     manager = StreamableHTTPSessionManager(
         server, stateless=True, max_request_body_size=settings.MAX_BODY_BYTES + mcp_door.ENVELOPE
     )
+    handle: Any = manager.handle_request  # the same door, in Starlette's types
     async with manager.run():
-        yield manager.handle_request
+        yield handle
 
 
 class _Tools:

@@ -226,6 +226,9 @@ class Supervisor:
         if setup_link:
             line += f" · create the first admin (once): {setup_link}"
         console.headline(line)
+        newcomer = self.installation.var / "my-first-agent.token"
+        if self.is_demo and newcomer.exists():
+            print(f"  Connect a program of yours: export COUNTERSIGN_TOKEN=$(cat {newcomer})", flush=True)
         if console.is_terminal():
             print("  Ctrl-C stops it.", flush=True)
 

@@ -57,7 +57,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("GO'S TRANSPARENCY LOG DID NOT CHECK OURS", sep="!", red=True, bold=True)
         terminalreporter.line(toolchains.MISSING)
     if not toolchains.has_node_mcp():
-        terminalreporter.section("NODE'S MCP CLIENT DID NOT SPEAK TO US", sep="!", red=True, bold=True)
+        terminalreporter.section(
+            "MCP CLIENTS AND SERVERS OF OTHERS DID NOT RUN", sep="!", red=True, bold=True
+        )
         terminalreporter.line(toolchains.NO_NODE_MCP)
     if not toolchains.has_node():
         terminalreporter.section(

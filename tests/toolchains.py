@@ -11,8 +11,9 @@ MISSING = "No Go with golang.org/x/mod was found. Install it: apt install golang
 NO_NODE = "No Node of version 18 or later was found. Install it: apt install nodejs"
 
 NODE = Path(os.environ.get("COUNTERSIGN_NODE") or Path(__file__).resolve().parent.parent / "var" / "node")
-"""The folder whose node_modules has the MCP client."""
-NO_NODE_MCP = f"Node's MCP client was not found: npm install --prefix {NODE} @modelcontextprotocol/sdk"
+"""The folder whose node_modules has the MCP client and servers of tests/mcp/node/package.json."""
+NODE_MCP = ("sdk", "server-filesystem", "server-memory")
+NO_NODE_MCP = "Node's MCP client and two MCP servers were not found. Install them: make node (needs npm)"
 
 
 def has_go() -> bool:
@@ -30,8 +31,13 @@ def has_node() -> bool:
 
 
 def has_node_mcp() -> bool:
-    """Its MCP client too, in a folder that COUNTERSIGN_NODE may name."""
-    return has_node() and (NODE / "node_modules/@modelcontextprotocol/sdk").is_dir()
+    """Its MCP client and servers too, in a folder that COUNTERSIGN_NODE may name."""
+    return has_node() and all(node_mcp(name).is_dir() for name in NODE_MCP)
+
+
+def node_mcp(name: str) -> Path:
+    """The folder of one of the packages."""
+    return NODE / "node_modules" / "@modelcontextprotocol" / name
 
 
 def built(source: Path, into: Path) -> Path:

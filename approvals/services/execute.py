@@ -2,7 +2,8 @@
 
 The call is written down in the transaction that uses the grant up, and leased before it is made. Whoever is killed
 leaves a lease that runs out: what may be repeated is then called again under the same key, and of everything else
-nobody knows what the other side did, so a person finds out. Nothing is called after its grant has expired."""
+nobody knows what the other side did, so a person finds out. Nothing is called after its grant has expired, nor by a
+process that slept through its lease; what one that was overtaken has to say is not recorded."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from accounts.exceptions import DomainError
-from agents import fetching
+from agents import fetching, stops
+from agents.models import AgentState
 from approvals import executing, webhooks
 from approvals.executing import Meaning
 from approvals.models import ExecutorCall, Grant, Proposal
@@ -34,11 +36,17 @@ RUN_SECONDS = 20.0
 CALLERS = 3
 AT_ONCE = 2
 """Calls under way to one address: an executor that hangs must not take every caller."""
-LOOKED_AT = 100
+LOOKED_AT = 200
 _LOCK = 0x65786563
 """The first half of the advisory locks that count the callers."""
+_TURN = 1000
+"""The second half of the one that who begins a call holds, so that `AT_ONCE` is counted by one at a time."""
 
 Clock = Callable[[], datetime]
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +56,42 @@ class _Call:
     row: ExecutorCall
     proposal: Proposal
     grant: Grant
+    began: float
+    """When its lease was taken, by the clock that nobody sets."""
 
 
-def run(*, seconds: float = RUN_SECONDS, clock: Clock = timezone.now) -> int:
-    """Carry out what is approved, for `seconds` at most; how many calls were made. `clock` is for tests."""
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A call that is not made any more, and why."""
+
+    row: ExecutorCall
+    meaning: Meaning
+
+
+def run(
+    *, seconds: float = RUN_SECONDS, clock: Clock = timezone.now, is_over: Callable[[], bool] = _never
+) -> int:
+    """Carry out what is approved, for `seconds` at most; how many calls were made. Where `is_over`, nothing more is
+    begun: a process that has to end is killed soon, and in the middle of a call that would be an unknown outcome.
+    `clock` is for tests."""
     end = time.monotonic() + seconds
     count = 0
+    refused: set[UUID] = set()
     with _place() as may_call:
-        while may_call and time.monotonic() < end:
+        while may_call and time.monotonic() < end and not is_over():
             call = _begin(clock())
             if call is not None:
                 _make(call, clock)
                 count += 1
-            elif not _redeem_one(clock()):
+            elif not _redeem_one(clock(), refused):
                 break
     return count
 
 
-def _redeem_one(now: datetime) -> bool:
+def _redeem_one(now: datetime, refused: set[UUID]) -> bool:
     """Use up the grant of the action that has waited longest. What is refused (a stop, a suspended agent, a limit)
-    stays as it is, and lapses unless the refusal ends before its grant does."""
+    stays as it is, and lapses unless the refusal ends before its grant does; this run does not ask again, so that it
+    stands in nobody's way."""
     due = Proposal.objects.filter(
         state=State.APPROVED,
         planted=False,
@@ -75,8 +99,13 @@ def _redeem_one(now: datetime) -> bool:
         grant__revoked_at=None,
         grant__expires_at__gt=now,
     ).exclude(Q(action_type__executor_url="") | Q(action_type__executor_url__in=_busy(now)))
-    waiting = list(due.order_by("changed_at").values_list("pk", flat=True)[:LOOKED_AT])
-    return any(_redeemed(pk) for pk in waiting)
+    waiting = due.order_by("changed_at").values_list("pk", flat=True)
+    while found := list(waiting.exclude(pk__in=refused)[:LOOKED_AT]):
+        for pk in found:
+            if _redeemed(pk):
+                return True
+            refused.add(pk)
+    return False
 
 
 def _redeemed(proposal_id: UUID) -> bool:
@@ -96,7 +125,18 @@ def _busy(now: datetime) -> list[str]:
 
 def _begin(now: datetime) -> _Call | None:
     """The call that is due, leased. One that was cut off and may not be repeated, or whose grant is over, ends."""
+    while True:
+        found = _next(now)
+        if not isinstance(found, _Ended):
+            return found
+        _end(found.row, found.meaning, counts=False)
+
+
+def _next(now: datetime) -> "_Call | _Ended | None":
+    began = time.monotonic()
     with transaction.atomic(durable=True):
+        stops.share()
+        _lock("pg_advisory_xact_lock", _TURN)
         row = (
             ExecutorCall.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
             .filter(Q(leased_until=None) | Q(leased_until__lte=now), ended_at=None, not_before__lte=now)
@@ -115,35 +155,41 @@ def _begin(now: datetime) -> _Call | None:
             row.leased_until = now + LEASE
             row.sent = row.sent or was_cut_off
             row.save(update_fields=["attempts", "leased_until", "sent"])
-            return _Call(row, proposal, grant)
-    _end(proposal.pk, over, counts=False)
-    return _begin(now)
+            return _Call(row, proposal, grant, began)
+    return _Ended(row, over)
 
 
 def _over(row: ExecutorCall, proposal: Proposal, *, was_cut_off: bool, is_late: bool) -> Meaning | None:
     """Why a call is not made any more; None where it is."""
     if proposal.state != State.EXECUTING:
         return executing.unknown("It was settled before it could be called again.")
+    may_have_arrived = row.sent or was_cut_off
     if was_cut_off and not row.repeats:
         return executing.unknown("The call was cut off. Nobody knows what the executor did.")
+    if _is_stopped(proposal):
+        words = "It was stopped before it was called again."
+        return executing.unknown(words) if may_have_arrived else executing.never_reached(words)
     if not is_late:
         return None
-    if not row.sent and not was_cut_off:
-        return executing.never_reached(row.said or "Its grant expired before it could be called.")
-    return executing.unknown("It was called, and its grant expired before an answer came.")
+    if may_have_arrived:
+        return executing.unknown("It was called, and its grant expired before an answer came.")
+    return executing.never_reached(row.said or "Its grant expired before it could be called.")
+
+
+def _is_stopped(proposal: Proposal) -> bool:
+    """Whether a stop covers it, or its agent is not live: what was redeemed before is not called any more either."""
+    stop = stops.over(
+        agent_id=proposal.agent_id,
+        action_type_id=proposal.action_type_id,
+        since=proposal.grant.issued_at,
+    )
+    return stop is not None or proposal.agent.state != AgentState.LIVE
 
 
 def _make(call: _Call, clock: Clock) -> None:
     row = call.row
     try:
-        answer = fetching.post(
-            row.url,
-            body=executing.body_of(call.proposal),
-            headers=executing.headers(call.grant.token, str(call.grant.pk)),
-            allowed=webhooks.open_networks(),
-            longest=LONGEST,
-            most=executing.MOST,
-        )
+        answer = _answer(call)
     except fetching.NotReached as fault:
         # Nothing was sent now; where an earlier call may have arrived, that one is still unanswered.
         found = executing.unknown(str(fault)) if row.sent else executing.never_reached(str(fault))
@@ -160,10 +206,28 @@ def _make(call: _Call, clock: Clock) -> None:
         )
     else:
         found = executing.meaning(answer, is_repeated=row.sent)
-        unsure = not found.is_clear and answer.status >= 500
+        # A server that says it is too busy has not done it: no earlier call stands open because of this one.
         _again_or_end(
-            call, found, answer.status, clock(), may_repeat=unsure and row.repeats, counts=True, sent=True
+            call,
+            found,
+            answer.status,
+            clock(),
+            may_repeat=row.repeats and executing.is_passing(answer.status),
+            counts=not executing.is_passing(answer.status),
+            sent=row.sent or not found.is_clear,
         )
+
+
+def _answer(call: _Call) -> fetching.Answer:
+    """Raises what `fetching.post` raises. Whoever slept between the lease and here calls nobody."""
+    body, headers = executing.body_of(call.proposal), executing.headers(call.grant.token, str(call.grant.pk))
+    allowed = webhooks.open_networks()
+    left = LONGEST - (time.monotonic() - call.began)
+    if left <= 0:
+        raise fetching.NotReached("The caller was held up, and nothing was sent.")
+    return fetching.post(
+        call.row.url, body=body, headers=headers, allowed=allowed, longest=left, most=executing.MOST
+    )
 
 
 def _again_or_end(
@@ -178,7 +242,7 @@ def _again_or_end(
 ) -> None:
     again = executing.next_attempt(now, call.row.attempts, end=call.grant.expires_at) if may_repeat else None
     if again is None:
-        _end(call.proposal.pk, found, status=status, counts=counts)
+        _end(call.row, found, status=status, counts=counts)
         return
     with transaction.atomic(durable=True):
         ExecutorCall.objects.filter(pk=call.row.pk, ended_at=None, attempts=call.row.attempts).update(
@@ -186,11 +250,21 @@ def _again_or_end(
         )
 
 
-def _end(proposal_id: UUID, found: Meaning, *, status: int | None = None, counts: bool) -> None:
-    report.report_of_executor(
-        proposal_id=proposal_id, request=found.outcome, status=status, said=found.said, counts=counts
+def _end(row: ExecutorCall, found: Meaning, *, status: int | None = None, counts: bool) -> None:
+    is_recorded = report.report_of_executor(
+        proposal_id=row.proposal_id,
+        attempt=row.attempts,
+        request=found.outcome,
+        status=status,
+        said=found.said,
+        counts=counts,
     )
-    log.info("executed", proposal=str(proposal_id), status=found.outcome.status, why=found.said[:300])
+    log.info(
+        "executed" if is_recorded else "overtaken",
+        proposal=str(row.proposal_id),
+        status=found.outcome.status,
+        why=found.said[:300],
+    )
 
 
 @contextmanager

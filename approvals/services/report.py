@@ -43,20 +43,31 @@ def report(*, proposal_id: UUID, agent: Agent, request: OutcomeRequest) -> Propo
 
 
 def report_of_executor(
-    *, proposal_id: UUID, request: OutcomeRequest, status: int | None, said: str, counts: bool = True
-) -> None:
+    *,
+    proposal_id: UUID,
+    attempt: int,
+    request: OutcomeRequest,
+    status: int | None,
+    said: str,
+    counts: bool = True,
+) -> bool:
     """End the call of a proposal that Countersign itself has carried out, and record what became of it, unless time or
-    a person has meanwhile. `counts`: a failure says something of the agent; a network that was down does not."""
+    a person has meanwhile. Returns False, and changes nothing, where another attempt than `attempt` is under way by
+    now: its answer is the one that counts. `counts`: a failure says something of the agent; a network that was down
+    does not."""
     with transaction.atomic(durable=True):
         _lock_mandates(proposal_id)
         proposal = transitions.locked(proposal_id)
-        ExecutorCall.objects.filter(proposal=proposal, ended_at=None).update(
+        ended = ExecutorCall.objects.filter(proposal=proposal, attempts=attempt, ended_at=None).update(
             ended_at=timezone.now(), leased_until=None, status=status, said=said
         )
+        if not ended:
+            return False
         if proposal.state == State.EXECUTING:
             actor = system("executor")
             occurred_at = _in_utc(request.occurred_at)
             _record(proposal, request, actor=actor, occurred_at=occurred_at, counts=counts)
+        return True
 
 
 def _record(

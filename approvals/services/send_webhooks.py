@@ -39,6 +39,8 @@ LEASE = timedelta(seconds=45)
 TOGETHER = 50
 """Messages to one endpoint before the others have their turn."""
 SENDERS = 2
+TURN = 5.0
+"""Seconds after which an endpoint that answers slowly lets the others go first."""
 RUN_SECONDS = 20.0
 LOOK_EVERY = 1.0
 GONE_AFTER = timedelta(hours=6)
@@ -72,24 +74,39 @@ class _Result:
 Clock = Callable[[], datetime]
 
 
-def send_due(*, seconds: float = RUN_SECONDS, waits: bool = False, clock: Clock = timezone.now) -> int:
-    """Send what is due, for `seconds` at most; how many messages were taken. Two at once share the work, more find
-    nothing to do. With `waits`, one of them listens for what comes meanwhile. `clock` is for tests."""
+def _never() -> bool:
+    return False
+
+
+def send_due(
+    *,
+    seconds: float = RUN_SECONDS,
+    waits: bool = False,
+    clock: Clock = timezone.now,
+    is_over: Callable[[], bool] = _never,
+) -> int:
+    """Send what is due, for `seconds` at most or until `is_over`; how many messages were taken. Two at once share the
+    work, more find nothing to do. With `waits`, one of them listens for what comes meanwhile. `clock` is for tests."""
     end = time.monotonic() + seconds
     count = 0
     with _place() as place:
         if place is None:
             return 0
         with _listening(waits and place == 0) as wait:
-            while time.monotonic() < end:
+            while time.monotonic() < end and not is_over():
                 taken = _take(clock())
                 if taken is not None:
-                    count += _serve(*taken, clock=clock, end=end)
+                    turn = _until(min(time.monotonic() + TURN, end), is_over)
+                    count += _serve(*taken, clock=clock, is_over=turn)
                 elif wait is None:
                     break
                 else:
                     wait(min(LOOK_EVERY, max(end - time.monotonic(), 0)))
     return count
+
+
+def _until(end: float, is_over: Callable[[], bool]) -> Callable[[], bool]:
+    return lambda: is_over() or time.monotonic() > end
 
 
 def _waiting(now: datetime) -> QuerySet[WebhookDelivery]:
@@ -126,8 +143,8 @@ def _take(now: datetime) -> tuple[int, int] | None:
         return found.pk, found.lease
 
 
-def _serve(endpoint_id: int, lease: int, *, clock: Clock, end: float) -> int:
-    """Send what is due for one endpoint, one after the other, until it needs a rest."""
+def _serve(endpoint_id: int, lease: int, *, clock: Clock, is_over: Callable[[], bool]) -> int:
+    """Send what is due for one endpoint, one after the other, until it needs a rest or its turn is over."""
     count = 0
     for _ in range(TOGETHER):
         parcel = _begin(endpoint_id, lease, now=clock())
@@ -136,7 +153,7 @@ def _serve(endpoint_id: int, lease: int, *, clock: Clock, end: float) -> int:
         result = _send(parcel, at=clock())
         count += not result.error
         _note(parcel, result, now=clock())
-        if time.monotonic() > end:
+        if is_over():
             break
     with transaction.atomic(durable=True):  # its turn comes after the others'
         WebhookEndpoint.objects.filter(pk=endpoint_id, lease=lease).update(leased_until=clock())

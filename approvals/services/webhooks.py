@@ -1,5 +1,6 @@
 """An agent's webhook endpoints: added, changed, paused, resumed, removed; secrets rotated; dead messages sent again."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +31,7 @@ def add(
     _check(url, events)
     with transaction.atomic(durable=True):
         agent = _managed(agent_id, actor)
-        if agent.webhooks.filter(removed_at=None).count() >= MOST:
+        if WebhookEndpoint.objects.filter(agent=agent, removed_at=None).count() >= MOST:
             raise Conflict(f"An agent has at most {MOST} endpoints; remove one first.")
         endpoint = WebhookEndpoint.objects.create(
             agent=agent, url=url, label=label, events=list(events), added_by=actor
@@ -121,15 +122,14 @@ def redrive(*, endpoint_id: int, actor: User, delivery_id: int | None = None) ->
         endpoint = _own(endpoint_id, actor)
         found = endpoint.deliveries.exclude(state=_QUEUED)
         found = found.filter(state=_DEAD) if delivery_id is None else found.filter(pk=delivery_id)
-        ids = sorted(found.values_list("pk", flat=True))
-        now = timezone.now()
-        WebhookDelivery.objects.filter(pk__in=ids).update(
-            state=_QUEUED, attempts=0, begun_at=None, not_before=now, error="", sent_at=None
+        first = list(found.order_by("pk").values_list("pk", flat=True)[:100])
+        count = found.update(
+            state=_QUEUED, attempts=0, begun_at=None, not_before=timezone.now(), error="", sent_at=None
         )
-        if ids:
+        if count:
             _wake(endpoint)
-            _record(endpoint, actor, Kind.WEBHOOK_REDRIVEN, detail={"count": len(ids), "first": ids[:100]})
-        return len(ids)
+            _record(endpoint, actor, Kind.WEBHOOK_REDRIVEN, detail={"count": count, "first": first})
+        return count
 
 
 def test(*, endpoint_id: int, actor: User) -> WebhookDelivery:
@@ -215,18 +215,36 @@ def _state(state: str, endpoint: WebhookEndpoint) -> dict[str, Any]:
     return {**_facts(endpoint), "state": state}
 
 
-def clear(*, now: datetime, kept: timedelta = timedelta(days=30), batch: int = 2000) -> int:
-    """A step of its own task: what arrived or died a month ago goes; what has waited as long for an endpoint that is
-    paused is dead. How many rows."""
-    old = WebhookDelivery.objects.filter(created_at__lte=now - kept)
+def clear(
+    *, now: datetime, kept: timedelta = timedelta(days=30), batch: int = 2000, seconds: float = 60.0
+) -> int:
+    """A step of its own task, batch by batch until nothing is left or time is over: what arrived or died a month ago
+    goes; what has waited as long for an endpoint that is paused is dead, in sight for another month. How many rows."""
+    until = time.monotonic() + seconds
+    count = 0
+    for step in (_give_up, _drop):
+        while done := step(now, now - kept, batch):
+            count += done
+            if time.monotonic() > until:
+                return count
+    return count
+
+
+def _give_up(now: datetime, since: datetime, batch: int) -> int:
+    """`not_before` is when it died: `created_at` is part of the message."""
+    waiting = WebhookDelivery.objects.filter(
+        state=_QUEUED, created_at__lte=since, endpoint__paused_at__isnull=False
+    )
     with transaction.atomic(durable=True):
-        waiting = list(
-            old.filter(state=_QUEUED, endpoint__paused_at__isnull=False).values_list("pk", flat=True)[:batch]
+        found = list(waiting.order_by("created_at").values_list("pk", flat=True)[:batch])
+        return WebhookDelivery.objects.filter(pk__in=found, state=_QUEUED).update(
+            state=_DEAD, error="The endpoint has been paused for a month.", not_before=now
         )
-        count = WebhookDelivery.objects.filter(pk__in=waiting, state=_QUEUED).update(
-            state=_DEAD, error="The endpoint has been paused for a month.", created_at=now
-        )
+
+
+def _drop(now: datetime, since: datetime, batch: int) -> int:
+    over = WebhookDelivery.objects.exclude(state=_QUEUED).filter(created_at__lte=since, not_before__lte=since)
     with transaction.atomic(durable=True):
-        over = list(old.exclude(state=_QUEUED).order_by("pk").values_list("pk", flat=True)[:batch])
-        WebhookDelivery.objects.filter(pk__in=over).delete()
-    return count + len(over)
+        found = list(over.order_by("created_at").values_list("pk", flat=True)[:batch])
+        WebhookDelivery.objects.filter(pk__in=found).exclude(state=_QUEUED).delete()
+    return len(found)

@@ -26,7 +26,7 @@ PAGE = 50
 @require_safe
 def webhook_list(request: HttpRequest, slug: str) -> HttpResponse:
     agent = agents.managed_agent(me(request), slug)
-    found = agent.webhooks.filter(removed_at=None).order_by("pk")
+    found = WebhookEndpoint.objects.filter(agent=agent, removed_at=None).order_by("pk")
     lines = [(one, *_counts(one)) for one in found]
     context = {"agent": agent, "lines": lines, "may_add": len(lines) < webhooks.MOST}
     return render(request, "approvals/admin/webhooks.html", context)
@@ -168,7 +168,7 @@ def webhook_resend(request: HttpRequest, slug: str, endpoint_id: int, delivery_i
 def _own(request: HttpRequest, slug: str, endpoint_id: int) -> tuple[Agent, WebhookEndpoint]:
     """Raises `NotFound` for what is another agent's or removed."""
     agent = agents.managed_agent(me(request), slug)
-    found = agent.webhooks.filter(pk=endpoint_id, removed_at=None).first()
+    found = WebhookEndpoint.objects.filter(agent=agent, pk=endpoint_id, removed_at=None).first()
     if found is None:
         raise NotFound("There is no such endpoint of this agent.")
     return agent, found

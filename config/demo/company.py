@@ -22,6 +22,10 @@ KINDS: dict[str, Kind] = {
 }
 
 
+NEWCOMER = "my-first-agent"
+"""The agent of whoever connects a program of his own: nobody here proposes for it, nor takes up what it has left."""
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """One agent: `accuracy` by action type, `share` of all proposals, and how much it says (`style`)."""

@@ -26,11 +26,18 @@ from audit.events import Kind, Target, system
 from config.demo import company, people
 
 _ACTOR = system("demo_seed")
+_LABEL = "demo"
 
 
 def tokens_path() -> Path:
     """Where the demo agents' tokens are kept for `demo_agents`, readable by this user only."""
     return Path(settings.VAR) / "demo" / "tokens.json"
+
+
+def newcomer_path() -> Path:
+    """Where the token of `company.NEWCOMER` is for whoever started the demo, readable by this user only. A file and not
+    a printed line, so that it is in no scrollback, no log and no history of commands."""
+    return Path(settings.VAR) / f"{company.NEWCOMER}.token"
 
 
 def set_up_company() -> None:
@@ -43,6 +50,7 @@ def set_up_company() -> None:
     _earned()
     _absences(admin)
     _tokens()
+    _newcomer()
 
 
 def read_tokens() -> dict[str, str]:
@@ -186,18 +194,31 @@ def _absences(admin: User) -> None:
 
 
 def _tokens() -> None:
-    """A credential for every agent whose token we do not hold, registered by its owner."""
+    """A credential for every agent whose token we do not hold."""
     tokens = read_tokens()
     agents = Agent.objects.filter(slug__in=[worker.slug for worker in company.WORKERS]).select_related(
         "owner"
     )
     changed = False
     for agent in agents:
-        usable = agent.credentials.filter(
-            revoked_at=None, expires_at__gt=timezone.now(), label="demo"
-        ).exists()
-        if agent.slug not in tokens or not usable:
-            _, tokens[agent.slug] = credentials.issue(agent_id=agent.pk, actor=agent.owner, label="demo")
+        if agent.slug not in tokens or not _is_usable(agent):
+            tokens[agent.slug] = _token(agent)
             changed = True
     if changed:
         write_private(tokens_path(), json.dumps(tokens, indent=1))
+
+
+def _newcomer() -> None:
+    agent = Agent.objects.select_related("owner").get(slug=company.NEWCOMER)
+    if not newcomer_path().exists() or not _is_usable(agent):
+        write_private(newcomer_path(), _token(agent) + "\n")
+
+
+def _is_usable(agent: Agent) -> bool:
+    return agent.credentials.filter(revoked_at=None, expires_at__gt=timezone.now(), label=_LABEL).exists()
+
+
+def _token(agent: Agent) -> str:
+    """Registered by its owner."""
+    _, token = credentials.issue(agent_id=agent.pk, actor=agent.owner, label=_LABEL)
+    return token

@@ -1,9 +1,11 @@
 """`@requires_approval`: what runs, with which arguments, how often, and what is reported; plain and async functions."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import anyio
 import pytest
 from both import KINDS, Caller, beside
 
@@ -123,27 +125,67 @@ def test_what_is_raised_is_reported_as_failed_and_raised(
     )
 
 
-class Killed(BaseException):
-    """As if the process had ended in the middle."""
+class Stopped(BaseException):
+    """From outside, as by Ctrl-C."""
 
 
-def test_a_kill_in_the_middle_leaves_it_unknown_and_a_repeat_runs_nothing(
-    refund: Callable[..., Any], till: Till, countersign_server: FakeServer
+@pytest.mark.parametrize(
+    "error",
+    [Stopped("now"), TimeoutError("no answer"), LookupError("unsettled")],
+    ids=lambda one: type(one).__name__,
+)
+def test_what_leaves_it_open_is_reported_as_unknown_and_a_repeat_runs_nothing(
+    client: Caller, till: Till, countersign_server: FakeServer, error: BaseException
 ) -> None:
     countersign_server.answer(countersign_server.approve)
-    till.raises = Killed()
-    with pytest.raises(Killed):
+    refund = client.approving(till.refund, "refund", key=lambda *_: "one", unsure=(LookupError,))
+    till.raises = error
+    with pytest.raises(type(error)):
         refund("A-1", 1)
-    assert [one.status for one in countersign_server.proposals] == ["executing"]
+    [ended] = countersign_server.proposals
+    assert ended.outcome is not None
+    assert (ended.status, ended.outcome.result) == (
+        "unknown",
+        {"error": type(error).__name__, "message": str(error)},
+    )
     till.raises = None
     with pytest.raises(AlreadyRedeemed, match="unknown") as caught:
         refund("A-1", 1)
     assert caught.value.is_known is False
     assert len(till.paid) == 1
-    countersign_server.become(countersign_server.proposals[0], "unknown")
-    with pytest.raises(AlreadyRedeemed, match="unknown"):
-        refund("A-1", 1)
-    assert len(till.paid) == 1
+
+
+def test_a_cancelled_task_still_reports(countersign_server: FakeServer) -> None:
+    """By asyncio, and by a scope of anyio, which cancels again whatever is awaited meanwhile."""
+    countersign_server.answer(countersign_server.approve)
+
+    async def cancelled(by: str) -> None:
+        begun = asyncio.Event()
+        async with countersign_server.async_client() as client:
+
+            @requires_approval("refund", client=client)
+            async def refund(order_id: str) -> None:
+                begun.set()
+                await asyncio.Event().wait()
+
+            if by == "asyncio":
+                task = asyncio.create_task(refund("A-1"))
+                await begun.wait()
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                return
+            async with anyio.create_task_group() as group:
+                group.start_soon(refund, "A-2")
+                await begun.wait()
+                group.cancel_scope.cancel()
+
+    for by in ("asyncio", "anyio"):
+        asyncio.run(cancelled(by))
+    assert [one.status for one in countersign_server.proposals] == ["unknown", "unknown"]
+    assert [one.outcome and one.outcome.result["error"] for one in countersign_server.proposals] == [
+        "CancelledError"
+    ] * 2
 
 
 def test_a_crash_before_the_redemption_costs_nothing(

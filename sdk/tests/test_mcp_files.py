@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 from mcp import types
 
@@ -215,6 +216,7 @@ VALUES = st.recursive(
 )
 
 
+@trying(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines are busy
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), VALUES, max_size=4))
 def test_whatever_a_server_says_is_only_data_in_the_blueprint(value: dict[str, Any]) -> None:
     text = "\n".join(blueprint._yaml(value, 0)) + "\n"

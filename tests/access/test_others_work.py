@@ -106,7 +106,7 @@ def test_only_its_own_agent_waits_for_a_proposal(crowd: Crowd) -> None:
     world = crowd.world
 
     def read(header: str) -> tuple[int, bool, bytes]:
-        return waiting._read(waiting._Asked(world.here.pending.pk, header, "127.0.0.1"))
+        return waiting._read(waiting._Asked(world.here.pending.pk, header, "127.0.0.1", ""))
 
     _, is_open, content = read(f"Bearer {world.here.the.token}")
     assert is_open and str(world.here.pending.pk).encode() in content

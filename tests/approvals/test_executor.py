@@ -21,7 +21,7 @@ from agents.fetching import Answer
 from agents.models import Evidence
 from agents.services import action_types
 from approvals import executing, grants
-from approvals.models import ExecutorCall, OpenNetwork, Outcome, Proposal, Verdict
+from approvals.models import ExecutorCall, Grant, OpenNetwork, Outcome, Proposal, Verdict
 from approvals.services import execute, stop
 from approvals.stopping import Switch
 from audit.models import AuditEvent
@@ -192,6 +192,30 @@ def test_what_can_be_repeated_is_called_again_under_the_same_key_while_the_grant
     assert now_of(proposal).state == "succeeded"
 
 
+@pytest.mark.parametrize(("repeats", "calls", "became"), [(True, 2, "failed"), (False, 1, "failed")])
+def test_one_that_is_too_busy_has_not_done_it(till: Till, repeats: bool, calls: int, became: str) -> None:
+    """It is asked again where that is declared, and its later refusal is as clear as a first one's."""
+    named(till.the, till.server.url, repeats=repeats)
+    till.server.answer = says(429)
+    proposal = till.approved()
+    till.run()
+    till.server.answer = says(422)
+    till.run(seconds=3)
+    assert (len(till.server.heard), now_of(proposal).state) == (calls, became)
+
+
+def test_a_stop_ends_repetitions(till: Till) -> None:
+    named(till.the, till.server.url, repeats=True)
+    till.server.answer = says(503)
+    proposal = till.approved()
+    till.run()
+    stop.pull(switch=Switch(agent=till.the.agent), by=admin(), reason="Odd")
+    till.server.answer = says(200)
+    till.run(seconds=3)
+    assert (len(till.server.heard), now_of(proposal).state) == (1, "unknown")
+    assert ExecutorCall.objects.get().said == "It was stopped before it was called again."
+
+
 def test_repetition_ends_with_the_grant(till: Till) -> None:
     named(till.the, till.server.url, repeats=True)
     till.server.answer = says(503)
@@ -241,6 +265,52 @@ def test_a_stopped_action_is_not_called(till: Till) -> None:
     assert till.server.heard == []
     assert now_of(proposal).state == "revoked"
     assert not ExecutorCall.objects.exists()
+
+
+def test_who_slept_through_his_lease_calls_nobody(till: Till) -> None:
+    """A process that was held up between taking a call and making it: somebody has been asked about it by then."""
+    proposal = till.approved()
+    assert execute._redeem_one(till.clock(), set())
+    call = execute._begin(till.clock())
+    assert call is not None
+    till.run(seconds=90)
+    assert now_of(proposal).state == "unknown"
+    execute._make(replace(call, began=call.began - execute.LONGEST), till.clock)
+    assert till.server.heard == []
+    assert now_of(proposal).state == "unknown"
+
+
+def test_what_an_overtaken_caller_has_to_say_is_not_recorded(till: Till) -> None:
+    """Its refusal says nothing of the call that another makes meanwhile."""
+    named(till.the, till.server.url, repeats=True)
+    proposal = till.approved()
+    assert execute._redeem_one(till.clock(), set())
+    late = execute._begin(till.clock())
+    till.ahead += timedelta(seconds=61)
+    call = execute._begin(till.clock())
+    assert late is not None and call is not None
+    till.server.answer = says(404)
+    execute._make(late, till.clock)
+    assert now_of(proposal).state == "executing"
+    till.server.answer = says(200, b'{"done": 1}')
+    execute._make(call, till.clock)
+    assert now_of(proposal).state == "succeeded"
+
+
+def test_what_is_refused_stands_in_nobodys_way(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than one look holds, all older, all refused at redemption."""
+    monkeypatch.setattr(execute, "LOOKED_AT", 2)
+    held = [till.approved() for _ in range(3)]
+    Grant.objects.filter(proposal__in=held).update(digest="sha256:" + "0" * 64)
+    proposal = till.approved()
+    till.run()
+    assert [one.headers["idempotency-key"] for one in till.server.heard] == [str(now_of(proposal).grant.pk)]
+
+
+def test_nothing_is_begun_by_a_worker_that_has_to_end(till: Till) -> None:
+    till.approved()
+    assert execute.run(clock=till.clock, is_over=lambda: True) == 0
+    assert till.server.heard == []
 
 
 def test_two_callers_call_once(till: Till) -> None:

@@ -1,15 +1,15 @@
 """The README's walk-through, run as it is printed; only address and data directory are the test's own."""
 
-import os
 import re
+import stat
 import subprocess
-import sys
 import threading
 import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import get_commands
 from django.db import connection
 from django.utils import timezone
@@ -19,7 +19,7 @@ from approvals.ballots import Ballot
 from approvals.models import Proposal, Verdict
 from approvals.services import settle
 from approvals.services.decide import decide
-from config.demo import people, setup
+from config.demo import company, people, setup
 from tests.live import serving
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -53,19 +53,20 @@ def reviewer_approves() -> None:
 
 @pytest.mark.timeout(400)
 @pytest.mark.django_db(transaction=True)
-def test_walk_through_works_as_pasted(tmp_path: Path) -> None:
+def test_walk_through_works_as_pasted() -> None:
     setup.set_up_company()
-    values = connection.settings_dict
-    account = f"{values['USER']}:{values['PASSWORD']}"
-    database = f"postgresql://{account}@/{values['NAME']}?host={values['HOST']}&port={values['PORT'] or 5432}"
+    token = setup.newcomer_path().read_text("utf-8")
+    setup.set_up_company()
+    assert setup.newcomer_path().read_text("utf-8") == token
+    assert stat.S_IMODE(setup.newcomer_path().stat().st_mode) == 0o600
+    assert company.NEWCOMER not in setup.read_tokens()  # or the made-up agents would take up its proposals
     person = threading.Thread(target=reviewer_approves)
     with serving() as url:
-        text = script().replace("http://127.0.0.1:8000", url).replace("var/demo", str(tmp_path / "var"))
+        text = script().replace("http://127.0.0.1:8000", url).replace("var/demo", str(settings.VAR))
         person.start()
         result = subprocess.run(
-            ["sh", "-e", "-c", text.replace(".venv/bin/python", sys.executable)],
+            ["sh", "-e", "-c", text],
             cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": database},
             capture_output=True,
             text=True,
             timeout=240,

@@ -123,9 +123,10 @@ def test_batches_and_events(kind: str) -> None:
             assert [one.arguments["order_id"] for one in found[:3]] == ["A-0", "A-1", "A-2"]
             assert found[3].code == "arguments_invalid"
             seen = [first(), next(events), next(events)]
-            assert [(one.type, one.proposal.id) for one in seen] == [
+            # Of one batch, accepted together: which of them comes first is not promised.
+            assert sorted((one.type, one.proposal.id) for one in seen) == sorted(
                 ("proposal.pending", one.id) for one in found[:3]
-            ]
+            )
             events.close()
             the.decide(row(found[1]), Verdict.REJECT)
             assert [one.id for one in other.propose_many(drafts)] == [one.id for one in found[:3]]
@@ -142,7 +143,7 @@ def test_the_decorator_runs_what_was_approved_once(kind: str) -> None:
     def refund(order_id: str, amount: float, reason: str = "damaged") -> dict[str, Any]:
         ran.append((order_id, amount))
         if order_id == "A-lost":
-            raise KeyboardInterrupt  # as the process's end in the middle
+            raise TimeoutError("the provider does not answer")
         if order_id == "A-wrong":
             raise LookupError("no such order")
         return {"refund": f"re_{order_id}"}
@@ -166,7 +167,7 @@ def test_the_decorator_runs_what_was_approved_once(kind: str) -> None:
             call("A-wrong", Verdict.APPROVE)
         with pytest.raises(NotApproved, match="Not this one"):
             call("A-2", Verdict.REJECT, comment="Not this one.")
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(TimeoutError):
             call("A-lost", Verdict.APPROVE)
         for again in ("A-1", "A-lost", "A-wrong"):
             with pytest.raises(AlreadyRedeemed) as caught:
@@ -174,7 +175,7 @@ def test_the_decorator_runs_what_was_approved_once(kind: str) -> None:
             assert caught.value.is_known is (again != "A-lost")
     assert ran == [("A-1", 7.0), ("A-wrong", 10.0), ("A-lost", 10.0)]
     states = {one.current_revision.arguments["order_id"]: one.state for one in Proposal.objects.all()}
-    assert states == {"A-1": "succeeded", "A-wrong": "failed", "A-2": "rejected", "A-lost": "executing"}
+    assert states == {"A-1": "succeeded", "A-wrong": "failed", "A-2": "rejected", "A-lost": "unknown"}
     failed = Proposal.objects.get(state="failed")
     assert failed.outcome.result == {"error": "LookupError", "message": "no such order"}
 

@@ -13,6 +13,7 @@ import pytest
 from django.db import connection
 
 from approvals.models import Proposal, Verdict
+from config.demo import setup
 from tests.factories import Desk
 from tests.live import serving
 from tests.sdk.pages import PAGES, ROOT, blocks, demo_desk
@@ -98,4 +99,5 @@ def test_every_page_is_listed_and_led_to() -> None:
     index = (PAGES / "README.md").read_text(encoding="utf-8")
     linked = set(re.findall(r"\]\(([a-z-]+\.md)\)", index))
     assert {path.name for path in PAGES.glob("*.md")} - {"README.md"} <= linked
+    assert f"var/demo/{setup.newcomer_path().name}" in index
     assert set(PYTHON) | {"http.md", "vercel-ai.md"} <= linked

@@ -14,7 +14,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
-from countersign import canonical, flows
+import anyio
+
+from countersign import canonical, endings, flows
 from countersign.aio import AsyncCountersign
 from countersign.arguments import Shape
 from countersign.client import Countersign
@@ -29,6 +31,8 @@ Client: TypeAlias = Countersign | AsyncCountersign
 log = logging.getLogger("countersign")
 MOST_RESULT = 64 * 1024
 """Bytes of a result that is reported; a larger one is left out."""
+MOST_GOODBYE = 20.0
+"""Seconds for which a cancelled task still tries to report."""
 _NOT_NOW = frozenset(
     {"grant_refused", "agent_not_live", "stopped", "limit_reached", "digest_mismatch", "wrong_state"}
 )
@@ -63,6 +67,7 @@ class Approval:
     timeout: float | None
     result: Callable[[Any], Any] | None
     replay: Callable[[Any], Any] | None
+    unsure: endings.Errors
 
     def before(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], settings: Settings
@@ -97,10 +102,9 @@ class Approval:
         """Report success. The function has run: whatever goes wrong here must not look as if it had not."""
         yield from _reported(ready, "succeeded", self._told(value), settings)
 
-    def after_failure(self, ready: Ready, error: Exception, settings: Settings) -> Flow[None]:
-        """Report what was raised."""
-        told = {"error": type(error).__name__, "message": str(error)[:500]}
-        yield from _reported(ready, "failed", told, settings)
+    def after_error(self, ready: Ready, error: BaseException, settings: Settings) -> Flow[None]:
+        """Report what was raised: as failed, or as unknown where the money may have moved all the same."""
+        yield from _reported(ready, endings.status(error, self.unsure), endings.said(error), settings)
 
     def _draft(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Draft:
         arguments = self.shape.arguments(args, kwargs)
@@ -153,6 +157,7 @@ def requires_approval(
     omit: Collection[str] = (),
     result: Callable[[Any], Any] | None = None,
     replay: Callable[[Any], Any] | None = None,
+    unsure: endings.Errors = (),
     **fields: Any,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a call of the function run only when it was approved, with the approved arguments, and report how it went.
@@ -161,7 +166,8 @@ def requires_approval(
     call's id); without it, each call is a new one. `describe` gets the JSON arguments and returns further fields of the
     draft, such as {"summary": …, "subject": …}; `fields` are the same for every call. `omit` names parameters that
     nobody has to see. `result` makes what is reported of the returned value; `replay` makes the returned value of what
-    was reported, for a repeated call of what has succeeded already.
+    was reported, for a repeated call of what has succeeded already. `unsure` are exceptions of the function after which
+    nobody knows whether it had its effect; timeouts, lost connections and cancellation are so anyway.
 
     Calls raise `NotApproved`, `AlreadyRedeemed`, `ArgumentsUnfit`, and `Undecided` after `timeout` seconds, when a call
     without a `key` is withdrawn, for nobody could come back for it. None of them has run the function. An async
@@ -176,7 +182,7 @@ def requires_approval(
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError("a generator runs while it is read; decorate the function that does one thing")
         approval = Approval(
-            action_type, Shape(function, omit), key, describe, fields, timeout, result, replay
+            action_type, Shape(function, omit), key, describe, fields, timeout, result, replay, unsure
         )
         if inspect.iscoroutinefunction(function):
             return cast(Callable[P, R], _asynchronous(function, approval, client))
@@ -201,8 +207,8 @@ def _synchronous(
             return cast(R, ready.value)
         try:
             value = function(*ready.args, **ready.kwargs)
-        except Exception as error:
-            client.run(approval.after_failure(ready, error, client.settings))
+        except BaseException as error:
+            client.run(approval.after_error(ready, error, client.settings))
             raise
         client.run(approval.after(ready, value, client.settings))
         return value
@@ -224,8 +230,9 @@ def _asynchronous(
             return ready.value
         try:
             value = await function(*ready.args, **ready.kwargs)
-        except Exception as error:
-            await client.run(approval.after_failure(ready, error, client.settings))
+        except BaseException as error:
+            with anyio.move_on_after(MOST_GOODBYE, shield=True):
+                await client.run(approval.after_error(ready, error, client.settings))
             raise
         await client.run(approval.after(ready, value, client.settings))
         return value

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 import anyio
 import anyio.to_thread
 
-from countersign import canonical, flows, json_values
+from countersign import canonical, endings, flows, json_values
 from countersign.aio import AsyncCountersign
 from countersign.client import Countersign
 from countersign.errors import AlreadyRedeemed, CountersignError, Undecided
@@ -243,22 +243,12 @@ def reported(proposal: Proposal, status: str, result: Any, settings: Settings) -
         )
 
 
-def failure(error: BaseException, unsure: tuple[type[BaseException], ...] = ()) -> str:
-    """`failed` for an exception; `unknown` for what stops a run from outside, or leaves open what has happened."""
-    plain = isinstance(error, Exception) and not isinstance(error, (TimeoutError, *unsure))
-    return "failed" if plain else "unknown"
-
-
-def _said(error: BaseException) -> dict[str, str]:
-    return {"error": type(error).__name__, "message": str(error)[:500]}
-
-
 def run(
     client: Client,
     gate: Callable[[Settings], Flow[Proposal | Told]],
     act: Callable[[Proposal], T],
     judged: Callable[[T], tuple[str, Any]],
-    unsure: tuple[type[BaseException], ...] = (),
+    unsure: endings.Errors = (),
 ) -> T | Told:
     """Pass the gate, act once, report. `judged` says of a result which outcome it is."""
     if not isinstance(client, Countersign):
@@ -269,7 +259,7 @@ def run(
     try:
         result = act(one)
     except BaseException as error:
-        client.run(reported(one, failure(error, unsure), _said(error), client.settings))
+        client.run(reported(one, endings.status(error, unsure), endings.said(error), client.settings))
         raise
     client.run(reported(one, *judged(result), client.settings))
     return result
@@ -280,7 +270,7 @@ async def arun(
     gate: Callable[[Settings], Flow[Proposal | Told]],
     act: Callable[[Proposal], Any],
     judged: Callable[[Any], tuple[str, Any]],
-    unsure: tuple[type[BaseException], ...] = (),
+    unsure: endings.Errors = (),
 ) -> Any:
     """As `run`; `act` returns an awaitable. Being cancelled meanwhile is reported too, as `unknown`."""
     one = await driven(client, gate(client.settings))
@@ -290,7 +280,9 @@ async def arun(
         result = await act(one)
     except BaseException as error:
         with anyio.move_on_after(20, shield=True):
-            await driven(client, reported(one, failure(error, unsure), _said(error), client.settings))
+            await driven(
+                client, reported(one, endings.status(error, unsure), endings.said(error), client.settings)
+            )
         raise
     await driven(client, reported(one, *judged(result), client.settings))
     return result
