@@ -36,7 +36,7 @@ def docs_view(request: HttpRequest) -> HttpResponse:
         {
             "description": document["info"]["description"],
             "operations": operations,
-            "codes": problems.PROBLEMS.items(),
+            "codes": [_problem(code, one) for code, one in problems.PROBLEMS.items()],
             "schemas": [_described(name, one) for name, one in components.items() if one.get("properties")],
         },
     )
@@ -123,8 +123,19 @@ def _described(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _problem(code: str, problem: problems.Problem) -> dict[str, Any]:
+    return {
+        "code": code,
+        "status": problem.status,
+        "meaning": _coded(problem.meaning),
+        "remedy": _coded(problem.remedy),
+        "waits": problem.waits,
+    }
+
+
 def _fields(schema: dict[str, Any], before: str = "") -> Iterator[dict[str, Any]]:
-    required = set(schema.get("required", []))
+    """What is sent refuses unknown fields, and only there "required" tells anything: an answer has all of its own."""
+    required = set(schema.get("required", [])) if schema.get("additionalProperties") is False else set()
     for name, value in schema["properties"].items():
         choices = [each for each in value.get("anyOf", [value]) if each != {"type": "null"}]
         inner = choices[0]
@@ -151,5 +162,9 @@ def _type_in_words(schema: dict[str, Any]) -> str:
         return f"list of {_type_in_words(schema.get('items', {}))}"
     kind = str(schema.get("format") or schema.get("type") or "any value")
     limits = [f"at most {schema['maxLength']} characters"] if "maxLength" in schema else []
-    limits += [f"{schema['minimum']} to {schema['maximum']}"] if {"minimum", "maximum"} <= set(schema) else []
+    limits += (
+        [f"{schema['minimum']:g} to {schema['maximum']:,.15g}"]
+        if {"minimum", "maximum"} <= set(schema)
+        else []
+    )
     return ", ".join([kind, *limits])
