@@ -126,6 +126,12 @@ PROBLEMS: dict[str, Problem] = {
         "There is no such address, or no such proposal of this agent.",
         "Look the address or the id up; another agent's proposals do not exist for you.",
     ),
+    "origin_refused": Problem(
+        403,
+        "Not from there",
+        "At `/mcp`: a browser's page of another site asks, or the host name asked for is not one of the installation.",
+        "Ask at the installation's own address, and not from a page of another site.",
+    ),
     "policy_refused": Problem(
         422,
         "The policy does not allow it",

@@ -37,6 +37,7 @@ ANSWERING = (
     "approvals.services.submit", "approvals.services.submit_several", "approvals.services.amend",
     "approvals.services.redeem", "approvals.services.report",
     "config.limits", "config.waiting", "config.events", "config.doors", "config.middleware", "config.views",
+    "config.mcp_door",
 )  # fmt: skip
 """Where what is sent to an agent over /api/v1 is refused."""
 FOR_PEOPLE = {"not_allowed"}

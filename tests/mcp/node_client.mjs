@@ -1,30 +1,26 @@
-// An agent of another make: the official MCP client for Node, from proposal to reported outcome.
-// node node_client.mjs FOLDER_WITH_NODE_MODULES URL TOKEN TOOL ARGUMENTS
+// The official MCP client for Node, told by lines of JSON on stdin what to ask, answering by lines on stdout.
+// node node_client.mjs FOLDER_WITH_NODE_MODULES {"url": …, "headers": …} or {"command": …, "args": …, "env": …}
 import { createRequire } from "node:module";
 import path from "node:path";
+import { createInterface } from "node:readline";
 
-const [folder, url, token, tool, given] = process.argv.slice(2);
+const [folder, where] = process.argv.slice(2);
 const require = createRequire(path.join(folder, "from-here.js"));
 const { Client } = require("@modelcontextprotocol/sdk/client/index.js");
+const { StdioClientTransport } = require("@modelcontextprotocol/sdk/client/stdio.js");
 const { StreamableHTTPClientTransport } = require("@modelcontextprotocol/sdk/client/streamableHttp.js");
 
+const { url, headers, ...command } = JSON.parse(where);
+const transport = url
+  ? new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } })
+  : new StdioClientTransport(command);
 const client = new Client({ name: "node-agent", version: "1" });
-const headers = { Authorization: `Bearer ${token}` };
-await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
-const call = (name, args) => client.callTool({ name, arguments: args });
-const say = (what) => console.log(JSON.stringify(what));
+await client.connect(transport);
+const patience = { timeout: 100_000, resetTimeoutOnProgress: true, onprogress: () => {} };
 
-const { tools } = await client.listTools();
-say({ tools: tools.map((one) => one.name) });
-const proposed = await call(tool, { arguments: JSON.parse(given) });
-const proposal_id = proposed.structuredContent.id;
-say({ proposed: proposed.structuredContent.status });
-let decided;
-do {
-  decided = await call("wait_for_decision", { proposal_id });
-} while (decided.structuredContent.status === "pending");
-const { digest } = decided.structuredContent;
-await call("redeem_grant", { proposal_id, digest });
-const reported = await call("report_outcome", { proposal_id, status: "succeeded", result: { by: "node" } });
-say({ status: reported.structuredContent.status, arguments: reported.structuredContent.arguments });
+for await (const line of createInterface({ input: process.stdin })) {
+  const { list, call } = JSON.parse(line);
+  const answer = list ? await client.listTools() : await client.callTool(call, undefined, patience);
+  console.log(JSON.stringify(answer));
+}
 await client.close();
