@@ -23,6 +23,8 @@ from agents import networks
 
 LONGEST = 8.0
 """Seconds for one request, however slowly the other side speaks."""
+CONNECT = 5.0
+"""Of these, seconds until a connection stands: who drops packets holds a caller no longer."""
 MOST = 256 * 1024
 """Bytes of an answer that are read."""
 
@@ -41,11 +43,13 @@ class NotReached(NotFetched):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered, whatever it was. `is_cut`: there was more than was asked for."""
+    """What a server answered, whatever it was. `is_cut`: there was more than was asked for. `is_framed`: the answer
+    said where its body ends (RFC 9112, 6.3); where it did not, a server that died looks like one that was done."""
 
     status: int
     body: bytes
     is_cut: bool
+    is_framed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ def post(
     door = _Guarded(lambda host, port: _outside(host, port, allowed, is_plain=is_plain), longest)
     with _asked("POST", url, headers, body, door) as answer:
         data, is_cut = _read(answer.iter_stream(), door, most, urlsplit(url).netloc)
-        return Answer(answer.status, data, is_cut)
+        return Answer(answer.status, data, is_cut, _is_framed(answer))
 
 
 def check_reachable(url: str, *, allowed: Sequence[networks.Network] = ()) -> None:
@@ -181,7 +185,14 @@ def _read(parts: Iterable[bytes], door: "_Guarded", most: int, whose: str) -> tu
             return data[:most], True
         if door.is_late:
             raise NotFetched(f"{whose} answers too slowly.")
+    if door.is_late:  # a socket that was shut at the deadline reads like the end of the answer
+        raise NotFetched(f"{whose} did not answer within {door.longest:g} seconds.")
     return data, False
+
+
+def _is_framed(answer: httpcore.Response) -> bool:
+    names = {name.lower() for name, _ in answer.headers}
+    return answer.status == 204 or bool(names & {b"content-length", b"transfer-encoding"})
 
 
 def _object(data: bytes, url: str) -> dict[str, Any]:
@@ -232,7 +243,7 @@ class _Guarded(httpcore.SyncBackend):
             if left <= 0:
                 break
             try:
-                stream = super().connect_tcp(address, port, left, local_address, socket_options)
+                stream = super().connect_tcp(address, port, min(left, CONNECT), local_address, socket_options)
             except (httpcore.NetworkError, httpcore.TimeoutException) as error:
                 failed = error
                 continue

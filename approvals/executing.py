@@ -4,7 +4,7 @@ Anything that does not say clearly what became of it is unknown, and a person fi
 must not count as money moved, nor a time-out as money that stayed."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -78,6 +78,8 @@ def meaning(answer: Answer, *, is_repeated: bool = False) -> Meaning:
         return unknown(f"It answers {status}.")
     if answer.is_cut:
         return unknown(f"It answers {status} with more than {MOST} bytes.")
+    if not answer.body.strip() and not answer.is_framed:
+        return unknown(f"It answers {status}, broke off before a body, and said nowhere that there is none.")
     if not answer.body.strip():
         return Meaning(OutcomeRequest(status="succeeded"), f"It answers {status}.")
     try:
@@ -101,7 +103,16 @@ def _told(found: dict[str, Any], status: int) -> Meaning:
         outcome = msgspec.convert(found, OutcomeRequest)
     except msgspec.ValidationError:
         return unknown(f"It answers {status} with a status that is none of an outcome's.", found)
+    if not _can_be_kept(outcome.occurred_at):
+        return unknown(f"It answers {status} with a time that is none of the years 1 to 9999 in UTC.", found)
     return Meaning(outcome, f"It answers {status}: {outcome.status}.")
+
+
+def _can_be_kept(time: datetime | None) -> bool:
+    try:
+        return time is None or time.astimezone(UTC) is not None
+    except OverflowError:
+        return False
 
 
 def unknown(said: str, result: Any = None) -> Meaning:

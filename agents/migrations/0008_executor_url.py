@@ -13,11 +13,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='actiontype',
             name='executor_repeats',
-            field=models.BooleanField(default=False),
+            field=models.BooleanField(db_default=False, default=False),
         ),
         migrations.AddField(
             model_name='actiontype',
             name='executor_url',
-            field=models.CharField(blank=True, max_length=2000),
+            field=models.CharField(blank=True, db_default='', max_length=2000),
         ),
     ]

@@ -38,9 +38,9 @@ class ActionType(models.Model):
     systems = models.JSONField(default=list, blank=True)
     success_criteria = models.TextField(blank=True)
     executor = models.CharField(max_length=200, blank=True)
-    executor_url = models.CharField(max_length=2000, blank=True)
+    executor_url = models.CharField(max_length=2000, blank=True, db_default="")
     """Where Countersign itself has it carried out (approvals/services/execute.py); empty: the agent does."""
-    executor_repeats = models.BooleanField(default=False)
+    executor_repeats = models.BooleanField(default=False, db_default=False)
     """Whether the same call twice does no more than once, by its idempotency key."""
     grant_seconds = models.PositiveIntegerField(default=300)
     outcome_minutes = models.PositiveIntegerField(default=60)

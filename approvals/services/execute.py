@@ -13,14 +13,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from django.db import DataError, connection, transaction
 from django.db import Error as DatabaseFault
-from django.db import connection, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
 from accounts.exceptions import DomainError
 from agents import fetching, stops
-from agents.models import AgentState
+from agents.autonomy import lower, rank
+from agents.models import AgentState, Mandate
 from approvals import executing, webhooks
 from approvals.executing import Meaning
 from approvals.models import ExecutorCall, Grant, Proposal
@@ -77,18 +78,25 @@ def run(
     end = time.monotonic() + seconds
     count = 0
     refused: set[UUID] = set()
+
+    def has_ended() -> bool:
+        return is_over() or time.monotonic() >= end
+
     with _place() as may_call:
-        while may_call and time.monotonic() < end and not is_over():
-            call = _begin(clock())
+        while may_call and not has_ended():
+            # By turns what is new and what is repeated: an address that fails again and again holds up no other's first
+            # call, and what is new does not take a repetition its grant's time.
+            is_fresh = count % 2 == 0 and _redeem_one(clock(), refused, has_ended)
+            call = _begin(clock(), is_fresh=is_fresh)
             if call is not None:
                 _make(call, clock)
                 count += 1
-            elif not _redeem_one(clock(), refused):
+            elif not is_fresh and not _redeem_one(clock(), refused, has_ended):
                 break
     return count
 
 
-def _redeem_one(now: datetime, refused: set[UUID]) -> bool:
+def _redeem_one(now: datetime, refused: set[UUID], is_over: Callable[[], bool] = _never) -> bool:
     """Use up the grant of the action that has waited longest. What is refused (a stop, a suspended agent, a limit)
     stays as it is, and lapses unless the refusal ends before its grant does; this run does not ask again, so that it
     stands in nobody's way."""
@@ -102,6 +110,8 @@ def _redeem_one(now: datetime, refused: set[UUID]) -> bool:
     waiting = due.order_by("changed_at").values_list("pk", flat=True)
     while found := list(waiting.exclude(pk__in=refused)[:LOOKED_AT]):
         for pk in found:
+            if is_over():
+                return False
             if _redeemed(pk):
                 return True
             refused.add(pk)
@@ -123,16 +133,16 @@ def _busy(now: datetime) -> list[str]:
     return list(under_way.annotate(n=Count("pk")).filter(n__gte=AT_ONCE).values_list("url", flat=True))
 
 
-def _begin(now: datetime) -> _Call | None:
+def _begin(now: datetime, *, is_fresh: bool = False) -> _Call | None:
     """The call that is due, leased. One that was cut off and may not be repeated, or whose grant is over, ends."""
     while True:
-        found = _next(now)
+        found = _next(now, is_fresh=is_fresh)
         if not isinstance(found, _Ended):
             return found
         _end(found.row, found.meaning, counts=False)
 
 
-def _next(now: datetime) -> "_Call | _Ended | None":
+def _next(now: datetime, *, is_fresh: bool) -> "_Call | _Ended | None":
     began = time.monotonic()
     with transaction.atomic(durable=True):
         stops.share()
@@ -141,7 +151,7 @@ def _next(now: datetime) -> "_Call | _Ended | None":
             ExecutorCall.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
             .filter(Q(leased_until=None) | Q(leased_until__lte=now), ended_at=None, not_before__lte=now)
             .exclude(url__in=_busy(now))
-            .order_by("not_before", "pk")
+            .order_by(*(("attempts",) if is_fresh else ()), "not_before", "pk")
             .first()
         )
         if row is None:
@@ -166,7 +176,7 @@ def _over(row: ExecutorCall, proposal: Proposal, *, was_cut_off: bool, is_late: 
     may_have_arrived = row.sent or was_cut_off
     if was_cut_off and not row.repeats:
         return executing.unknown("The call was cut off. Nobody knows what the executor did.")
-    if _is_stopped(proposal):
+    if _is_stopped(proposal) or not _is_mandated(proposal):
         words = "It was stopped before it was called again."
         return executing.unknown(words) if may_have_arrived else executing.never_reached(words)
     if not is_late:
@@ -186,10 +196,18 @@ def _is_stopped(proposal: Proposal) -> bool:
     return stop is not None or proposal.agent.state != AgentState.LIVE
 
 
+def _is_mandated(proposal: Proposal) -> bool:
+    """Whether the agent may still do this as far by itself as when it was redeemed."""
+    mandate = Mandate.objects.filter(
+        agent_id=proposal.agent_id, action_type_id=proposal.action_type_id, active=True
+    ).first()
+    return mandate is not None and rank(lower(mandate.tier, mandate.ceiling)) >= rank(proposal.tier)
+
+
 def _make(call: _Call, clock: Clock) -> None:
     row = call.row
     try:
-        answer = _answer(call)
+        answer = _answer(call, clock)
     except fetching.NotReached as fault:
         # Nothing was sent now; where an earlier call may have arrived, that one is still unanswered.
         found = executing.unknown(str(fault)) if row.sent else executing.never_reached(str(fault))
@@ -218,12 +236,14 @@ def _make(call: _Call, clock: Clock) -> None:
         )
 
 
-def _answer(call: _Call) -> fetching.Answer:
+def _answer(call: _Call, clock: Clock) -> fetching.Answer:
     """Raises what `fetching.post` raises. Whoever slept between the lease and here calls nobody."""
     body, headers = executing.body_of(call.proposal), executing.headers(call.grant.token, str(call.grant.pk))
     allowed = webhooks.open_networks()
     left = LONGEST - (time.monotonic() - call.began)
-    if left <= 0:
+    # A machine that was suspended has a steady clock that stood still.
+    is_overtaken = call.row.leased_until is None or call.row.leased_until <= clock()
+    if left <= 0 or is_overtaken:
         raise fetching.NotReached("The caller was held up, and nothing was sent.")
     return fetching.post(
         call.row.url, body=body, headers=headers, allowed=allowed, longest=left, most=executing.MOST
@@ -251,19 +271,27 @@ def _again_or_end(
 
 
 def _end(row: ExecutorCall, found: Meaning, *, status: int | None = None, counts: bool) -> None:
-    is_recorded = report.report_of_executor(
+    try:
+        is_recorded = _recorded(row, found, status=status, counts=counts)
+    except (DomainError, DataError) as error:  # an answer that cannot be kept is an answer all the same
+        found = executing.unknown(f"{found.said} What it says cannot be kept: {error}"[:500])
+        is_recorded = _recorded(row, found, status=status, counts=counts)
+    log.info(
+        "executed" if is_recorded else "overtaken",
+        proposal=str(row.proposal_id),
+        status=found.outcome.status,
+        why=found.said[:300],
+    )
+
+
+def _recorded(row: ExecutorCall, found: Meaning, *, status: int | None, counts: bool) -> bool:
+    return report.report_of_executor(
         proposal_id=row.proposal_id,
         attempt=row.attempts,
         request=found.outcome,
         status=status,
         said=found.said,
         counts=counts,
-    )
-    log.info(
-        "executed" if is_recorded else "overtaken",
-        proposal=str(row.proposal_id),
-        status=found.outcome.status,
-        why=found.said[:300],
     )
 
 

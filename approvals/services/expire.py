@@ -16,7 +16,7 @@ from agents import stops
 from agents.autonomy import Tier
 from agents.models import AgentState, Mandate
 from approvals import deadlines, facts, revising, routing, transitions
-from approvals.models import Decision, Grant, HeldBallot, Outcome, Proposal, Verdict
+from approvals.models import Decision, ExecutorCall, Grant, HeldBallot, Outcome, Proposal, Verdict
 from approvals.routing import Reason
 from approvals.services.submit import approve_by_policy
 from approvals.states import State
@@ -24,6 +24,8 @@ from audit.events import system
 
 log = structlog.get_logger(__name__)
 BATCH = 200
+OVERDUE = timedelta(minutes=5)
+"""After its grant has expired, a call of ours that has not ended is nobody's any more."""
 
 
 def expire_undecided(*, now: datetime) -> int:
@@ -73,8 +75,13 @@ def lapse_grants(*, now: datetime) -> int:
 
 
 def mark_unknown(*, now: datetime) -> int:
-    """Redeemed proposals without a report in time: a person has to find out what happened."""
+    """Redeemed proposals without a report in time: a person has to find out what happened. What Countersign itself is
+    calling has an end of its own, soon after its grant's, and its answer is worth more than the clock."""
+    under_way = ExecutorCall.objects.filter(
+        proposal=OuterRef("pk"), ended_at=None, proposal__grant__expires_at__gt=now - OVERDUE
+    )
     due = Proposal.objects.filter(
+        ~Exists(under_way),
         state=State.EXECUTING,
         changed_at__lte=ExpressionWrapper(
             Value(now) - F("action_type__outcome_minutes") * Value(timedelta(minutes=1)),
