@@ -154,11 +154,15 @@ def raw_body(request: HttpRequest, *, most: int) -> bytes:
 
 def parse(data: bytes, into: type[_S]) -> _S:
     """The body as a typed request; `BadRequest` for bad JSON, `FieldsInvalid` with the field's path for bad fields."""
+    return typed(parsed(data), into)
+
+
+def parsed(data: bytes) -> Any:
+    """The body's value, whatever it is; `BadRequest` for bad JSON."""
     try:
-        value = strict_json.loads(data)
+        return strict_json.loads(data)
     except NotStrictJson as error:
         raise BadRequest(f"The body is not acceptable: {error}.") from error
-    return typed(value, into)
 
 
 def typed(value: Any, into: type[_S], *, at: str = "") -> _S:

@@ -51,7 +51,7 @@ def proposals(request: HttpRequest) -> HttpResponse:
 def _propose(request: HttpRequest) -> HttpResponse:
     token_hash = bearer_hash(request.headers.get("Authorization", ""))
     try:
-        key, data = _key(request), body(request)
+        key, data = idempotency_key(request), body(request)
         parsed = parse(data, ProposeRequest)
     except DomainError:
         checked(token_hash)  # who has no good credential hears that, and not what is wrong with his request
@@ -72,11 +72,12 @@ def _propose(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _key(request: HttpRequest) -> str:
+def idempotency_key(request: HttpRequest, *, most: int = MAX_KEY) -> str:
+    """What makes a repeat harmless; `BadRequest` where it is missing or cannot be kept."""
     key = request.headers.get("Idempotency-Key", "")
-    if not key or len(key) > MAX_KEY or not key.isprintable():
+    if not key or len(key) > most or not key.isprintable():
         raise BadRequest(
-            f"Send an Idempotency-Key header of 1 to {MAX_KEY} printable characters, new for each action."
+            f"Send an Idempotency-Key header of 1 to {most} printable characters, new for each action."
         )
     return key
 

@@ -153,6 +153,13 @@ class IdempotencyConflict(Invalid):
     title = "The idempotency key was used for another request"
 
 
+class ImportUnsupported(Invalid):
+    """Another product's request asks for what has no counterpart here."""
+
+    code = "import_unsupported"
+    title = "This cannot be imported"
+
+
 class InFlight(Conflict):
     """A request with the same idempotency key is still being answered."""
 

@@ -1,6 +1,5 @@
 """The OpenAPI 3.1 document of the agents' API, built from request types, schemas, examples and the list of problems."""
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -9,9 +8,23 @@ from django.http import HttpRequest, HttpResponse
 
 from agents.activity_items import ActivityBatch, ActivityItem
 from agents.http import agent_endpoint, as_known
-from approvals import openapi_activity, problems, requests
+from approvals import openapi_activity, openapi_imports, problems, requests
 from approvals import openapi_examples as examples
 from approvals import openapi_schemas as schemas
+from approvals.imports.requests import FunctionCall, HumanInterrupt
+from approvals.openapi_parts import (
+    AFTER,
+    ID,
+    JSON,
+    KEY,
+    PROBLEM,
+    SUBMITTED,
+    WAIT,
+    Answer,
+    Operation,
+    named,
+    parameter,
+)
 from approvals.openapi_schemas import ref
 from approvals.states import State
 
@@ -25,8 +38,9 @@ _BODIES = (
     requests.ReviseRequest,
     ActivityBatch,
     ActivityItem,
+    HumanInterrupt,
+    FunctionCall,
 )
-_JSON, _PROBLEM = "application/json", "application/problem+json"
 _ONE = "/api/v1/proposals/{proposal_id}"
 DESCRIPTION = (
     "Agents propose actions, wait for the decision, redeem the grant, act, and report. Times are RFC 3339 in UTC. "
@@ -36,76 +50,22 @@ DESCRIPTION = (
 )
 
 
-def _named(**values: Any) -> dict[str, Any]:
-    """Examples by name, as a media type has them."""
-    return {name: {"value": value} for name, value in values.items()}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer that is no problem."""
-
-    description: str
-    schema: dict[str, Any]
-    examples: dict[str, Any] = field(default_factory=dict)
-    headers: tuple[str, ...] = ()
-    media: str = _JSON
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One method of one address. `conditional`: it has an ETag and takes If-None-Match."""
-
-    name: str
-    summary: str
-    answers: dict[int, Answer]
-    description: str = ""
-    body: str = ""
-    examples: dict[str, Any] = field(default_factory=dict)
-    parameters: tuple[dict[str, Any], ...] = ()
-    codes: frozenset[str] = frozenset()
-    conditional: bool = False
-    public: bool = False
-
-
-def _parameter(name: str, where: str, what: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"name": name, "in": where, "description": what, "schema": schema, **more}
-
-
-_ID = _parameter("proposal_id", "path", "of one's own proposal", schemas.UUID, required=True)
-_KEY = _parameter(
-    "Idempotency-Key",
-    "header",
-    "1 to 200 printable characters, new for each action: the same key and body are one proposal, however often sent",
-    {"type": "string", "maxLength": 200},
-    required=True,
-    example="order-A-1001",
-)
-_KNOWN = _parameter("If-None-Match", "header", "ETags of what is known: 304 if nothing changed", schemas.TEXT)
-_LAST = _parameter(
+_KNOWN = parameter("If-None-Match", "header", "ETags of what is known: 304 if nothing changed", schemas.TEXT)
+_LAST = parameter(
     "Last-Event-ID", "header", "the id of the last event that was received, to go on after it", schemas.TEXT
 )
-_WAIT = _parameter(
-    "wait", "query", "seconds to wait for a change", {"type": "number", "minimum": 0, "maximum": 60}
-)
-_AFTER = _parameter(
-    "after_version",
-    "query",
-    "return at once when the version is above this; without it, when it is decided",
-    {"type": "integer", "minimum": 0},
-)
 _LIST = (
-    _parameter("status", "query", "only proposals in this state", {"type": "string", "enum": State.values}),
-    _parameter(
+    parameter("status", "query", "only proposals in this state", {"type": "string", "enum": State.values}),
+    parameter(
         "rollback",
         "query",
         "only what somebody asked to be undone while nothing is under way that would undo it",
         {"type": "string", "enum": ["requested"]},
     ),
-    _parameter(
+    parameter(
         "limit", "query", "page size", {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}
     ),
-    _parameter("cursor", "query", "next_cursor of the page before", schemas.TEXT),
+    parameter("cursor", "query", "next_cursor of the page before", schemas.TEXT),
 )
 _HEADERS: dict[str, dict[str, Any]] = {
     "ETag": {"description": "strong: of the bytes, for If-None-Match", "schema": schemas.TEXT},
@@ -115,13 +75,10 @@ _HEADERS: dict[str, dict[str, Any]] = {
 }
 _ACT = problems.BODY | {"not_found", "wrong_state"}
 _DECIDABLE = frozenset({"agent_not_live", "arguments_invalid", "policy_refused"})
-_SUBMITTED = frozenset(
-    {"arguments_invalid", "idempotency_key_reused", "request_in_flight", "too_many_open", "keys_away"}
-)
 
 
 def _now(*, example: dict[str, Any], headers: tuple[str, ...] = ()) -> dict[int, Answer]:
-    return {200: Answer("The proposal as it is now", ref("Proposal"), _named(proposal=example), headers)}
+    return {200: Answer("The proposal as it is now", ref("Proposal"), named(proposal=example), headers)}
 
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
@@ -129,24 +86,24 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "propose",
         "Propose one action",
         {
-            201: Answer("Accepted", ref("Proposal"), _named(pending=examples.PENDING), ("Location",)),
+            201: Answer("Accepted", ref("Proposal"), named(pending=examples.PENDING), ("Location",)),
             200: Answer(
                 "A repeat of an earlier request, as its proposal is now",
                 ref("Proposal"),
-                _named(approved=examples.APPROVED),
+                named(approved=examples.APPROVED),
                 ("Location",),
             ),
         },
         description="What was denied is accepted too, and says so in `status` and `route.reasons`.",
         body="ProposeRequest",
-        examples=_named(least=examples.LEAST, usual=examples.PROPOSE, undo=examples.UNDO),
-        parameters=(_KEY,),
-        codes=problems.BODY | _SUBMITTED,
+        examples=named(least=examples.LEAST, usual=examples.PROPOSE, undo=examples.UNDO),
+        parameters=(KEY,),
+        codes=problems.BODY | SUBMITTED,
     ),
     ("get", "/api/v1/proposals"): Operation(
         "list_proposals",
         "List one's own proposals, newest first",
-        {200: Answer("A page", schemas.PAGE, _named(page=examples.PAGE))},
+        {200: Answer("A page", schemas.PAGE, named(page=examples.PAGE))},
         parameters=_LIST,
         codes=frozenset({"fields_invalid"}),
         conditional=True,
@@ -154,7 +111,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("post", "/api/v1/proposals/batch"): Operation(
         "propose_batch",
         "Propose up to 500 actions, each accepted or refused by itself",
-        {200: Answer("A result for each item", ref("BatchAnswer"), _named(mixed=examples.BATCH_ANSWER))},
+        {200: Answer("A result for each item", ref("BatchAnswer"), named(mixed=examples.BATCH_ANSWER))},
         description=(
             "At most 500 items in a body of at most 2 MiB, one item of at most 256 KiB. Each item has its own "
             "idempotency key and is accepted whole or not at all, whatever becomes of the others: a batch that was "
@@ -163,14 +120,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             "batch's item in a batch."
         ),
         body="BatchRequest",
-        examples=_named(two=examples.BATCH),
+        examples=named(two=examples.BATCH),
         codes=problems.BODY | {"keys_away"},
     ),
     ("get", _ONE): Operation(
         "read_proposal",
         "Read one proposal, or wait for it to change",
         _now(example=examples.APPROVED),
-        parameters=(_ID, _WAIT, _AFTER),
+        parameters=(ID, WAIT, AFTER),
         codes=frozenset({"not_found", "fields_invalid"}),
         conditional=True,
     ),
@@ -179,8 +136,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Use the grant up, before acting",
         _now(example=examples.EXECUTING),
         body="RedeemRequest",
-        examples=_named(digest=examples.REDEEM),
-        parameters=(_ID,),
+        examples=named(digest=examples.REDEEM),
+        parameters=(ID,),
         codes=_ACT
         | {
             *("agent_not_live", "digest_mismatch", "grant_refused", "limit_reached", "stopped"),
@@ -192,8 +149,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Report what happened",
         _now(example=examples.SUCCEEDED),
         body="OutcomeRequest",
-        examples=_named(succeeded=examples.OUTCOME, unknown={"status": "unknown"}),
-        parameters=(_ID,),
+        examples=named(succeeded=examples.OUTCOME, unknown={"status": "unknown"}),
+        parameters=(ID,),
         codes=_ACT | {"invalid", "keys_away"},
     ),
     ("post", f"{_ONE}/withdraw"): Operation(
@@ -201,8 +158,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Take an undecided proposal back",
         _now(example=examples.WITHDRAWN),
         body="WithdrawRequest",
-        examples=_named(reason=examples.WITHDRAW, none={}),
-        parameters=(_ID,),
+        examples=named(reason=examples.WITHDRAW, none={}),
+        parameters=(ID,),
         codes=_ACT | {"keys_away"},
     ),
     ("post", f"{_ONE}/revise"): Operation(
@@ -210,8 +167,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Answer a returned proposal with new arguments",
         _now(example=examples.REVISED),
         body="ReviseRequest",
-        examples=_named(reply=examples.REVISE),
-        parameters=(_ID,),
+        examples=named(reply=examples.REVISE),
+        parameters=(ID,),
         codes=_ACT | _DECIDABLE | {"keys_away"},
     ),
     ("get", "/api/v1/events"): Operation(
@@ -221,7 +178,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             200: Answer(
                 "Events named `proposal`; their data is an Event. Comments keep the line alive.",
                 {"type": "string"},
-                _named(stream=examples.STREAM),
+                named(stream=examples.STREAM),
                 media="text/event-stream",
             )
         },
@@ -236,30 +193,26 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("get", "/api/v1/me"): Operation(
         "me",
         "The agent's mandates, tiers and what its limits leave",
-        {200: Answer("The agent", ref("Me"), _named(agent=examples.ME))},
+        {200: Answer("The agent", ref("Me"), named(agent=examples.ME))},
         conditional=True,
     ),
     ("post", "/api/v1/activity"): Operation(
         "tell_activity",
         "Tell what the agent did, in batches",
-        {
-            200: Answer(
-                "A result per item", ref("ActivityAnswer"), _named(two=openapi_activity.ANSWER_EXAMPLE)
-            )
-        },
+        {200: Answer("A result per item", ref("ActivityAnswer"), named(two=openapi_activity.ANSWER_EXAMPLE))},
         description=openapi_activity.DESCRIPTION,
         body="ActivityBatch",
-        examples=_named(tool_call=openapi_activity.BODY_EXAMPLE),
+        examples=named(tool_call=openapi_activity.BODY_EXAMPLE),
         codes=problems.BODY | {"keys_away"},
     ),
     ("get", "/.well-known/jwks.json"): Operation(
         "jwks",
         "Public keys of grants (RFC 7517)",
-        {200: Answer("Keys", schemas.JWKS, _named(keys=examples.JWKS))},
+        {200: Answer("Keys", schemas.JWKS, named(keys=examples.JWKS))},
         conditional=True,
         public=True,
     ),
-}
+} | openapi_imports.OPERATIONS
 
 
 def codes_of(operation: Operation) -> frozenset[str]:
@@ -283,7 +236,7 @@ def _described(operation: Operation) -> dict[str, Any]:
         found["security"] = []
     if operation.body:
         media = {"schema": ref(operation.body), "examples": operation.examples}
-        found["requestBody"] = {"required": True, "content": {_JSON: media}}
+        found["requestBody"] = {"required": True, "content": {JSON: media}}
     for status, answer in operation.answers.items():
         names = (*answer.headers, *(["ETag"] if operation.conditional else []))
         found["responses"][str(status)] = {
@@ -305,7 +258,7 @@ def _refused(codes: list[str]) -> dict[str, Any]:
     return {
         "description": "Problem; code is one of: " + ", ".join(codes),
         "content": {
-            _PROBLEM: {
+            PROBLEM: {
                 "schema": {"allOf": [ref("Problem"), {"properties": {"code": {"enum": codes}}}]},
                 "examples": {
                     code: {"summary": problems.PROBLEMS[code].remedy, "value": examples.problem(code)}
@@ -345,6 +298,7 @@ def document() -> dict[str, Any]:
                 "BatchAnswer": schemas.BATCH_ANSWER,
                 "Event": schemas.EVENT,
                 "ActivityAnswer": openapi_activity.ANSWER,
+                **openapi_imports.SCHEMAS,
             },
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },

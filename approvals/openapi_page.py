@@ -85,7 +85,7 @@ def _curl(method: str, address: str, operation: dict[str, Any], media: dict[str,
     parts = ["curl -sS" if method == "GET" else f"curl -sS -X {method}"]
     address = address.replace("{proposal_id}", "$PROPOSAL_ID")
     parts[0] += f' "{address}"'
-    if "text/event-stream" in operation["responses"]["200"].get("content", {}):
+    if "text/event-stream" in operation["responses"].get("200", {}).get("content", {}):
         parts.append("-N")
     if operation.get("security") != []:
         parts.append('-H "Authorization: Bearer $COUNTERSIGN_TOKEN"')

@@ -81,6 +81,12 @@ PROBLEMS: dict[str, Problem] = {
         "An earlier request with this key had another body.",
         "Use a new key for another action; `proposal` names the one that the key stands for.",
     ),
+    "import_unsupported": Problem(
+        422,
+        "This cannot be imported",
+        "Another product's request asks for what has no counterpart here, such as a question without an action.",
+        "`detail` says what to do in its place; docs/connect has a page about each product.",
+    ),
     "invalid": Problem(
         422,
         "A value is not acceptable",

@@ -219,6 +219,11 @@ def own_proposal(agent_id: int, proposal_id: UUID) -> Proposal:
     return found
 
 
+def own_by_key(agent_id: int, key: str) -> Proposal | None:
+    """The agent's own proposal under this idempotency key, as `own_proposals` has them."""
+    return _own(agent_id).filter(idempotency_key=key).first()
+
+
 def own_by_id(agent_id: int, proposal_ids: list[UUID]) -> list[Proposal]:
     """Those of them that are this agent's own, as `own_proposals` has them."""
     return list(_own(agent_id).filter(pk__in=proposal_ids)) if proposal_ids else []

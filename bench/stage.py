@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,13 +61,14 @@ def clean_up(var: Path) -> None:
 
 
 @contextmanager
-def web(processes: int) -> Iterator[tuple[str, int]]:
-    """(host, port) of that many web processes on one port, stopped at the end."""
+def web(processes: int, *, program: Sequence[str] = ("-m", "config.web")) -> Iterator[tuple[str, int]]:
+    """(host, port) of that many web processes on one port, stopped at the end. A `program` of another kind is given
+    the listening socket's descriptor in the same way."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(4096)
     os.set_inheritable(listener.fileno(), True)
-    command = [sys.executable, "-m", "config.web", str(listener.fileno())]
+    command = [sys.executable, *program, str(listener.fileno())]
     children = [subprocess.Popen(command, cwd=ROOT, pass_fds=[listener.fileno()]) for _ in range(processes)]
     address = ("127.0.0.1", listener.getsockname()[1])
     try:

@@ -11,7 +11,6 @@ import asyncio
 import importlib
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import OperationalError
@@ -119,7 +118,8 @@ def _check_place(scope: Scope) -> None:
     if not validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS):
         raise ElsewhereRefused("This host name is not one of this installation.")
     origin = header(scope, b"origin")
-    if origin and origin != settings.PUBLIC_URL and urlsplit(origin).netloc.lower() != host.lower():
+    ours = (settings.PUBLIC_URL, f"http://{host}", f"https://{host}")
+    if origin and origin.lower() not in map(str.lower, ours):
         raise ElsewhereRefused("Pages of other sites may not ask here.")
 
 

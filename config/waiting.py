@@ -7,6 +7,7 @@ everybody reads again. Waiting costs a coroutine, reading borrows one of a few t
 import asyncio
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -19,7 +20,8 @@ from psycopg.conninfo import make_conninfo
 
 from accounts.exceptions import DomainError
 from agents import http
-from approvals import api, representation, selectors, states
+from approvals import api, api_imports, representation, selectors, states
+from approvals.models import Proposal
 from approvals.transitions import CHANNEL
 from config import doors
 from config.bridge import Receive, Scope, Send
@@ -28,7 +30,13 @@ log = structlog.get_logger(__name__)
 RETRY = 1.0
 CHECK = 15.0
 """Seconds between two proofs that the listening connection still lives."""
-_PATH = re.compile(r"/api/v1/proposals/([0-9a-fA-F-]{36})\Z")
+_SHOWN: dict[str, Callable[[Proposal], bytes]] = {
+    "proposals": representation.of,
+    "import/agent-inbox": api_imports.inbox_answer,
+    "import/authzen/tasks": api_imports.task,
+}
+"""Where a proposal can be waited for, and how it is shown there."""
+_PATH = re.compile(rf"/api/v1/({'|'.join(_SHOWN)})/([0-9a-fA-F-]{{36}})\Z")
 
 
 def of_agent(agent_id: int) -> str:
@@ -146,7 +154,11 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         found = _PATH.match(scope["path"])
         assert found is not None
         asked = _Asked(
-            UUID(found[1]), doors.header(scope, b"authorization"), doors.address(scope), _known(scope)
+            UUID(found[2]),
+            doors.header(scope, b"authorization"),
+            doors.address(scope),
+            _known(scope),
+            _SHOWN[found[1]],
         )
         await doors.read(doors.spend, asked.authorization, asked.address)
         response = await _wait(asked, seconds, after, receive)
@@ -160,12 +172,13 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Which proposal, by whose token, from where, and what of it is known already (If-None-Match)."""
+    """Which proposal, by whose token, from where, what of it is known already (If-None-Match), and in which form."""
 
     proposal_id: UUID
     authorization: str
     address: str
     known: str
+    shown: Callable[[Proposal], bytes]
 
 
 async def _wait(asked: _Asked, seconds: float, after: int | None, receive: Receive) -> HttpResponse | None:
@@ -198,7 +211,7 @@ def _read(asked: _Asked) -> tuple[int, bool, bytes]:
     signature and its end; runs in a reader thread."""
     bearer = http.authenticate(asked.authorization, address=asked.address)
     proposal = selectors.own_proposal(bearer.agent.pk, asked.proposal_id)
-    return proposal.version, proposal.state in states.OPEN, representation.of(proposal)
+    return proposal.version, proposal.state in states.OPEN, asked.shown(proposal)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -99,9 +99,9 @@ def running(config: Path, people: FakeServer) -> Iterator[tuple[str, subprocess.
         child.wait(60)
 
 
-def asked(url: str, work: Callable[[Client], Awaitable[T]], mode: str) -> T:
+def asked(url: str, work: Callable[[Client], Awaitable[T]], mode: str, session: str = "") -> T:
     async def run() -> T:
-        headers = {"Authorization": f"Bearer {SECRET}"}
+        headers = {"Authorization": f"Bearer {SECRET}"} | ({"Mcp-Session-Id": session} if session else {})
         async with (
             httpx2.AsyncClient(headers=headers, timeout=60) as http,
             Client(streamable_http_client(url, http_client=http), mode=mode) as client,
@@ -124,7 +124,7 @@ def test_over_http_only_with_the_token_and_killed_in_a_call_it_calls_nothing_twi
         calling = asyncio.create_task(client.call_tool("slow_refund", REFUND, meta=meta))
         proposal = await off(people.next)
         await off(lambda: people.approve(proposal))
-        await off(lambda: wait_until(lambda: len(shop.refunds) == 3))
+        await off(lambda: wait_until(lambda: len(shop.refunds) == 4))
         child.kill()
         await off(child.wait)
         calling.cancel()
@@ -140,12 +140,18 @@ def test_over_http_only_with_the_token_and_killed_in_a_call_it_calls_nothing_twi
             for headers in (
                 {"Authorization": "Bearer another"},
                 sent | {"Origin": "https://evil.example"},
+                sent | {"Origin": "http://["},
                 sent | {"Host": "evil.example"},
+                sent | {"Host": "["},
+                sent | {"Mcp-Session-Id": "made-up"},
             )
         ]
-        assert statuses == [401, 403, 403]
+        assert statuses == [401, 403, 403, 403, 403, 404]
         people.answer(people.approve)
-        assert [asked(url, refunded, mode) for mode in ("legacy", "2026-07-28")] == ["Refunded 12.5."] * 2
+        assert asked(url, refunded, "legacy") == "Refunded 12.5."
+        for _ in range(2):  # a session's name that this gateway never gave makes two calls no repeat of one
+            assert asked(url, refunded, "2026-07-28", session="made-up") == "Refunded 12.5."
+        assert len(shop.refunds) == 3
         people.answer(None)
         for proposal in people.proposals:
             assert proposal.status == "succeeded"
@@ -154,8 +160,8 @@ def test_over_http_only_with_the_token_and_killed_in_a_call_it_calls_nothing_twi
     with running(config, people) as (url, _):
         result = asked(url, again, "2026-07-28")
     assert result.is_error and "nobody knows" in text(result)
-    assert len(shop.refunds) == 3
-    assert [proposal.status for proposal in people.proposals] == ["succeeded", "succeeded", "unknown"]
+    assert len(shop.refunds) == 4
+    assert [proposal.status for proposal in people.proposals] == ["succeeded"] * 3 + ["unknown"]
 
 
 def test_over_stdio_the_client_starts_it_and_what_it_leaves_waiting_is_withdrawn(

@@ -162,6 +162,7 @@ def filled(route: str, world: World, side: Side, who: str, changed: dict[str, ob
     values: dict[str, object] = {
         "proposal_id": side.pending.pk,
         "activity_id": side.activity.pk,
+        "call_id": side.pending.idempotency_key.removeprefix("humanlayer:"),
         "endpoint_id": side.told.endpoint_id,
         "delivery_id": side.told.pk,
         "network_id": world.network.pk,

@@ -100,6 +100,15 @@ SENT: dict[str, Make] = {
     "POST api/v1/activity": json(items=lambda world: [_item()]),
     "POST api/v1/proposals": json(action_type=_kind, arguments=ARGUMENTS),
     "POST api/v1/proposals/batch": json(items=_batch),
+    "POST api/v1/import/agent-inbox": json(
+        action_request=lambda world: {"action": _kind(world), "args": ARGUMENTS},
+        config={"allow_accept": True, "allow_respond": True},
+    ),
+    "POST api/v1/import/humanlayer/function_calls": json(
+        run_id="run-1",
+        call_id=lambda world: uuid4().hex,
+        spec=lambda world: {"fn": _kind(world), "kwargs": ARGUMENTS},
+    ),
     "POST api/v1/proposals/<uuid:proposal_id>/redeem": json(digest=_digest),
     "POST api/v1/proposals/<uuid:proposal_id>/outcome": json(status="succeeded"),
     "POST api/v1/proposals/<uuid:proposal_id>/withdraw": json(),

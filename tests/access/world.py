@@ -169,14 +169,21 @@ def side(word: str, domain: str, boss: User) -> Side:
 
 
 def propose(the: Desk, word: str, number: int) -> Proposal:
-    """A proposal that carries the word wherever an agent can put it."""
+    """A proposal that carries the word wherever an agent can put it; as if two other products had sent it."""
+    call_id = f"{word}-{number}"
+    imported = {
+        "agent_inbox": {"config": {"allow_accept": True, "allow_respond": True}},
+        "human_layer": dict.fromkeys(("channel", "reject_options", "state"))
+        | {"run_id": word, "call_id": call_id},
+    }
     return the.propose(
         {**ARGUMENTS, "order_id": f"{word}-{number}", "note": f"{word} note"},
         summary=f"{word} summary",
         reasoning=f"{word} reasoning",
         subject=Subject(type="customer", id=f"{word}-customer"),
-        metadata={"of": f"{word} metadata"},
+        metadata={"of": f"{word} metadata", **imported},
         trace_id=f"{word}-trace" if number == 1 else "",
+        key=f"humanlayer:{call_id}",
     )
 
 

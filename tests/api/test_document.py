@@ -15,8 +15,9 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from accounts.exceptions import DomainError
 from agents import strict_json
-from agents.http import parse
+from agents.http import parse, typed
 from approvals import openapi, openapi_page, problems, requests
+from approvals.imports import requests as imported
 from approvals.problems import PROBLEMS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,10 +29,12 @@ BODIES: dict[str, Any] = {
     "OutcomeRequest": requests.OutcomeRequest,
     "WithdrawRequest": requests.WithdrawRequest,
     "ReviseRequest": requests.ReviseRequest,
+    "FunctionCall": imported.FunctionCall,
 }
 ANSWERING = (
     "agents.http", "agents.authority", "agents.identity", "agents.services.record_activity",
     "approvals.api", "approvals.api_activity", "approvals.api_batch", "approvals.api_events", "approvals.feed",
+    "approvals.api_imports", "approvals.imports.agent_inbox", "approvals.imports.human_layer",
     "approvals.crowding", "approvals.open_items", "approvals.revising", "approvals.grants", "approvals.transitions",
     "approvals.rollbacks", "approvals.log_guard", "approvals.selectors",
     "approvals.services.submit", "approvals.services.submit_several", "approvals.services.amend",
@@ -95,6 +98,10 @@ def test_every_request_example_is_taken_by_the_parser(where: str, schema: dict[s
     name = schema["$ref"].rpartition("/")[2]
     if name == "ActivityBatch":
         assert strict_json.loads(data) == value
+        return
+    if name == "AgentInboxRequest":
+        for one in value if isinstance(value, list) else [value]:
+            assert typed(one, imported.HumanInterrupt).action_request.action
         return
     found = parse(data, BODIES[name])
     if isinstance(found, requests.BatchRequest):

@@ -1,6 +1,7 @@
 """The OpenAPI document is what is served: every address resolves, every endpoint is in it, its schemas hold."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -101,8 +102,7 @@ def test_every_address_in_the_document_exists_with_that_method(client: Client) -
 
 def test_every_endpoint_is_in_the_document() -> None:
     served = {
-        "/api/" + str(pattern.pattern).replace("<uuid:proposal_id>", "{proposal_id}")
-        for pattern in api_urls.urlpatterns
+        "/api/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(pattern.pattern)) for pattern in api_urls.urlpatterns
     } | {"/.well-known/jwks.json", "/v1/traces"}
     assert served - NOT_AN_ENDPOINT == set(DOCUMENT["paths"])
 

@@ -29,6 +29,13 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "v1/traces": (K.ACTIVITY_RECORDED,),
     "api/v1/proposals": became(State.PENDING, State.DENIED, State.SCHEDULED, State.APPROVED),
     "api/v1/proposals/batch": became(State.PENDING, State.DENIED, State.SCHEDULED, State.APPROVED),
+    "api/v1/import/agent-inbox": became(State.PENDING, State.DENIED, State.SCHEDULED, State.APPROVED),
+    "api/v1/import/humanlayer/function_calls": became(
+        State.PENDING, State.DENIED, State.SCHEDULED, State.APPROVED
+    ),
+    "api/v1/import/humanlayer/agent/function_calls/<str:call_id>/respond": nothing("it refuses everybody"),
+    "api/v1/import/humanlayer/contact_requests": nothing("it refuses everybody"),
+    "api/v1/import/humanlayer/human_contacts": nothing("it refuses everybody"),
     "api/v1/proposals/<uuid:proposal_id>/redeem": (*became(State.EXECUTING), K.ACCESS_REFUSED),
     "api/v1/proposals/<uuid:proposal_id>/outcome": became(State.SUCCEEDED, State.FAILED, State.UNKNOWN),
     "api/v1/proposals/<uuid:proposal_id>/withdraw": became(State.WITHDRAWN),

@@ -43,6 +43,11 @@ def test_a_message_of_an_agent_is_answered_and_there_are_no_sessions(url: str) -
     assert the.agent.slug in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff", "its headers are completed like all others"
     assert sent(url, the, headers={"Origin": url}).status_code == 200, "a page of one's own is no other site"
+    answer = sent(url, the, headers={"Mcp-Session-Id": "somebody-elses"})
+    assert answer.status_code == 200 and "mcp-session-id" not in answer.headers, (
+        "there is none to be fixed or found"
+    )
+    assert sent(url, the, [CALL] * 3).status_code == 400, "one message is one call, and pays for one"
     for method in ("GET", "DELETE", "PUT"):
         answer = sent(url, the, method=method)
         assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
@@ -53,6 +58,9 @@ REFUSED: list[tuple[dict[str, str], int, str]] = [
     ({"Authorization": "Bearer csk_made_up"}, 401, "bad_credential"),
     ({"Origin": "https://evil.example"}, 403, "origin_refused"),
     ({"Origin": "null"}, 403, "origin_refused"),
+    ({"Origin": "http://["}, 403, "origin_refused"),
+    ({"Origin": "http://127.0.0.1:1"}, 403, "origin_refused"),
+    ({"Host": "["}, 403, "origin_refused"),
     ({"Host": "evil.example"}, 403, "origin_refused"),
     ({"Content-Encoding": "gzip"}, 415, "unsupported_media_type"),
 ]

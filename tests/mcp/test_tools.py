@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import mcp_types as types
 import pytest
 from mcp import Client
 
+from agents.services import credentials
 from approvals.models import Proposal, Verdict
 from config import mcp_server, waiting
 from tests.factories import ARGUMENTS, Desk, desk
@@ -120,6 +122,23 @@ def test_a_waiting_call_hears_of_the_decision_and_of_time_passing(
     assert content(results[0])["status"] == "rejected"
     assert "The order is not paid." in text(results[0])
     assert set(notes) == {"Nobody has decided yet."}
+
+
+def test_who_waits_is_not_told_once_the_credential_is_revoked(url: str) -> None:
+    the = desk()
+    proposal = the.propose()
+
+    async def work(client: Client) -> types.CallToolResult:
+        return await client.call_tool("wait_for_decision", {"proposal_id": str(proposal.pk), "seconds": 50})
+
+    with ThreadPoolExecutor(1) as other:
+        waiter = other.submit(asked, url, the.token, work)
+        until(lambda: bool(waiting.hub._waiting))
+        credentials.revoke(credential_id=the.credential.pk, actor=the.agent.owner)
+        the.decide(proposal, Verdict.APPROVE)
+        result = waiter.result(60)
+    assert result.is_error and content(result)["code"] == "bad_credential"
+    assert "grant" not in content(result)
 
 
 def test_a_question_is_answered_by_a_revision_and_what_is_unwanted_withdrawn(url: str) -> None:

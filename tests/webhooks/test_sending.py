@@ -1,6 +1,7 @@
 """From a change of state to an endpoint's ears: once it is committed, in order, at least once, or visibly dead."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -166,6 +167,93 @@ def test_a_later_version_waits_for_an_earlier_one_and_other_proposals_do_not(hoo
     assert hook.server.types[2:] == ["proposal.pending", "proposal.approved"]
 
 
+def test_one_proposal_that_is_refused_does_not_hide_the_others(
+    hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More versions behind a refused one than one look holds, all of them older than another's first."""
+    monkeypatch.setattr(send_webhooks, "LOOKED_AT", 1)
+    held = [hook.the.propose() for _ in range(3)]
+    refused = {str(one.pk) for one in held}
+    hook.server.answer = lambda handler, heard: says(500 if heard.said["data"]["id"] in refused else 204)(
+        handler, heard
+    )
+    hook.send()
+    for one in held:
+        hook.the.decide(one, Verdict.APPROVE)
+    other = hook.the.propose()
+    hook.later(seconds=1)
+    WebhookEndpoint.objects.update(rests_until=None)
+    hook.send()
+    assert hook.server.heard[-1].said["data"]["id"] == str(other.pk)
+    assert hook.server.types == ["proposal.pending"] * 4
+
+    hook.server.answer = says(204)
+    hook.later(minutes=11)
+    assert hook.send() == 6
+    assert [(row.version, row.state) for row in hook.rows()] == [(1, SENT)] * 3 + [(2, SENT)] * 3 + [
+        (1, SENT)
+    ]
+    told = [(one.said["data"]["id"], one.said["data"]["version"]) for one in hook.server.heard[-6:]]
+    assert all(told.index((pk, 1)) < told.index((pk, 2)) for pk in refused)
+
+
+def test_two_senders_keep_the_order_and_send_everything_once(hook: Hook) -> None:
+    """Two processes' worth of work on two endpoints of one agent, each on a connection of its own."""
+    second, _ = managing.add(
+        agent_id=hook.the.agent.pk,
+        url=f"{hook.server.url}?two",
+        events=[],
+        label="",
+        actor=hook.the.agent.owner,
+    )
+    for _ in range(4):
+        hook.the.decide(hook.the.propose(), Verdict.APPROVE)
+
+    def work() -> int:
+        try:
+            return send_webhooks.send_due(clock=hook.clock, seconds=60)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        counts = [one.result() for one in (pool.submit(work), pool.submit(work))]
+    assert sum(counts) == 16
+    for path in ("/hook", "/hook?two"):
+        told = [
+            (one.said["data"]["id"], one.said["data"]["version"])
+            for one in hook.server.heard
+            if one.path == path
+        ]
+        assert len(told) == len(set(told)) == 8
+        assert all(told.index((pk, 1)) < told.index((pk, 2)) for pk, _ in told)
+    assert {row.state for row in (*hook.rows(), *second.deliveries.all())} == {SENT}
+
+
+def test_a_slow_endpoint_gives_its_turn_away(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send_webhooks, "TURN", 0.0)
+    managing.add(
+        agent_id=hook.the.agent.pk,
+        url=f"{hook.server.url}?two",
+        events=[],
+        label="",
+        actor=hook.the.agent.owner,
+    )
+    for _ in range(2):
+        hook.the.propose()
+    hook.send()
+    assert [one.path for one in hook.server.heard] == ["/hook", "/hook?two"] * 2
+
+
+def test_an_unknown_outcome_is_told_as_it_was(hook: Hook) -> None:
+    proposal = hook.the.approved()
+    redeem.redeem(proposal_id=proposal.pk, bearer=hook.the.bearer, digest=proposal.digest)
+    report.report(proposal_id=proposal.pk, agent=hook.the.agent, request=OutcomeRequest(status="unknown"))
+    report.settle(proposal_id=proposal.pk, person=hook.the.agent.owner, status="succeeded", note="Found out")
+    hook.send()
+    told = [one.said["data"]["outcome"] for one in hook.server.heard[-2:]]
+    assert [one["status"] for one in told] == ["unknown", "succeeded"]
+
+
 def test_after_three_days_it_is_dead_and_the_next_version_has_its_turn(hook: Hook) -> None:
     proposal = hook.the.propose()
     hook.the.decide(proposal, Verdict.APPROVE)
@@ -292,6 +380,10 @@ def test_what_waits_for_a_paused_endpoint_is_dead_after_a_month(hook: Hook) -> N
     managing.clear(now=hook.clock() + timedelta(days=31))
     [row] = hook.rows()
     assert (row.state, row.error) == (DEAD, "The endpoint has been paused for a month.")
+    managing.clear(now=hook.clock() + timedelta(days=60))
+    assert hook.rows() == [row], "in sight for another month"
+    managing.clear(now=hook.clock() + timedelta(days=62))
+    assert hook.rows() == []
 
 
 def test_erasing_somebody_reaches_what_is_on_its_way_and_what_was_answered(hook: Hook) -> None:
@@ -322,3 +414,26 @@ def test_a_change_wakes_the_sender_that_listens(hook: Hook) -> None:
         wait(60)
         assert time.monotonic() - began < 30
     assert hook.send() == 1
+
+
+def test_a_new_proposal_wakes_the_sender_that_listens(hook: Hook) -> None:
+    """Alone or in a batch: an arrival is a row like any other, and announced with it."""
+    with send_webhooks._listening(True) as wait:
+        assert wait is not None
+        hook.the.propose()
+        began = time.monotonic()
+        wait(60)
+        assert time.monotonic() - began < 30
+    assert hook.send() == 1
+
+
+def test_where_nobody_has_an_endpoint_an_arrival_announces_nothing(hook: Hook) -> None:
+    other = desk()
+    with connection.cursor() as cursor:
+        cursor.execute(f"LISTEN {outbox.CHANNEL}")
+        other.propose()
+        silent = list(connection.connection.notifies(timeout=0))
+        hook.the.propose()
+        told = list(connection.connection.notifies(timeout=10, stop_after=1))
+        cursor.execute(f"UNLISTEN {outbox.CHANNEL}")
+    assert (silent, [one.channel for one in told]) == ([], [outbox.CHANNEL])

@@ -18,6 +18,7 @@ from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from countersign import AsyncCountersign, CountersignError
 from countersign._version import VERSION
@@ -30,6 +31,10 @@ from countersign.mcp.upstream import Lost, Refused, Upstream
 KEY = "countersign/idempotency-key"
 """In a call's `_meta`: a key by which the client can repeat the call and have it made once."""
 FINISH_SECONDS = 30.0
+MOST_SESSIONS = 1000
+"""Open at a time; the library ends one that was not used for half an hour."""
+MOST_BYTES = 1024 * 1024
+"""Of one message over HTTP."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ID: dict[str, Any] = {"type": "string", "description": "The proposal's id, from the answer to the call."}
 _NOTE = (
@@ -147,7 +152,10 @@ class Gateway:
 
     def _key(self, context: Any, params: types.CallToolRequestParams) -> tuple[str, bool]:
         """What names this call, and whether the client chose it. Without a key of its own a call is known by session
-        and request, which no client uses twice; without a session each is a new one."""
+        and request, which no client uses twice; without a session each is a new one.
+
+        A session is one that this gateway gave out. Protocols without sessions let the header pass unchecked, and there
+        it names nothing: a client that always sent the same would be given the answer to another call."""
         given = (params.meta or {}).get(KEY)
         if given is not None:
             if not isinstance(given, str) or not 1 <= len(given) <= 200:
@@ -156,7 +164,7 @@ class Gateway:
         if context.request is None:
             return f"stdio:{self._life}:{context.request_id!r}", False
         session = context.request.headers.get("mcp-session-id")
-        if session:
+        if session and context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
             return f"http:{session}:{context.request_id!r}", False
         return f"once:{uuid4().hex}", False
 
@@ -200,7 +208,9 @@ async def over_stdio(settings: Settings) -> None:
 async def over_http(settings: Settings, *, host: str, port: int, token: str) -> None:
     """Serve clients that send the token, at /mcp."""
     async with gateway(settings) as server:
-        manager = StreamableHTTPSessionManager(server)
+        manager = StreamableHTTPSessionManager(
+            server, max_sessions=MOST_SESSIONS, max_request_body_size=MOST_BYTES
+        )
         async with manager.run():
             app = guarded(manager.handle_request, token=token, host=host)
             config = uvicorn.Config(app, host=host, port=port, lifespan="off", log_level="warning", ws="none")
@@ -214,12 +224,12 @@ def guarded(handle: ASGI, *, token: str, host: str) -> ASGI:
         if scope["type"] != "http":
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        asked = headers.get(b"host", "")
-        name = (urlsplit(f"//{asked}").hostname or "").lower()
+        asked = headers.get(b"host", "").lower()
+        name = _host_of(f"//{asked}")
         origin = headers.get(b"origin", "")
         if name not in {*LOOPBACK, host.lower()} and host not in ("0.0.0.0", "::"):  # noqa: S104 - compared only
             await _refuse(send, 403, b"Not a name of this gateway.")
-        elif origin and urlsplit(origin).netloc.lower() != asked.lower():
+        elif origin and origin.lower() not in (f"http://{asked}", f"https://{asked}"):
             await _refuse(send, 403, b"Pages of other sites may not ask here.")
         elif not _has(headers.get(b"authorization", ""), token):
             await _refuse(send, 401, b"Send the gateway's token: Authorization: Bearer ...")
@@ -229,6 +239,14 @@ def guarded(handle: ASGI, *, token: str, host: str) -> ASGI:
             await handle(scope, receive, send)
 
     return app
+
+
+def _host_of(address: str) -> str:
+    """Empty where there is none, or nothing that could be one."""
+    try:
+        return (urlsplit(address).hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 def _has(authorization: str, token: str) -> bool:
