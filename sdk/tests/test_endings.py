@@ -1,6 +1,11 @@
 """What an exception says of an action that was begun: a table, with what other libraries raise in it."""
 
 import asyncio
+import errno
+import http.client
+import socket
+import ssl
+import urllib.error
 
 import httpx
 import pytest
@@ -22,6 +27,31 @@ class ProviderError(Exception):
 
 class Declined(ProviderError):
     """It has answered: no."""
+
+
+class AioRpcError(Exception):
+    """As gRPC has it: also DEADLINE_EXCEEDED and UNAVAILABLE, which say nothing of what the server did."""
+
+
+class ServerDisconnectedError(Exception):
+    """As aiohttp has it."""
+
+
+class ClientPayloadError(Exception):
+    """As aiohttp has it: the answer ended in the middle."""
+
+
+class ClientConnectorError(OSError):
+    """As aiohttp has it: no connection came about."""
+
+
+class Disconnected(Exception):
+    """As drivers of databases and queues have it."""
+
+
+def answered(code: int) -> Exception:
+    request = httpx.Request("POST", "http://a")
+    return httpx.HTTPStatusError("", request=request, response=httpx.Response(code))
 
 
 def caused(error: Exception, by: BaseException) -> Exception:
@@ -50,6 +80,29 @@ OPEN = {
     "httpx cut off": httpx.RemoteProtocolError("closed"),
     "requests timeout": ReadTimeout("late"),
     "reset": ConnectionResetError(),
+    "network reset": OSError(errno.ENETRESET, "Network dropped connection on reset"),
+    "bare": OSError("something with the network"),
+    "unreachable in the middle": OSError(errno.EHOSTUNREACH, "No route to host"),
+    "tls cut off": ssl.SSLEOFError("EOF occurred in violation of protocol"),
+    "tls closed": ssl.SSLZeroReturnError("TLS/SSL connection has been closed"),
+    "tls": ssl.SSLError("bad record mac"),
+    "half an answer": http.client.IncompleteRead(b"{"),
+    "no answer": http.client.RemoteDisconnected(),
+    "not the answer's form": http.client.BadStatusLine("?"),
+    "urllib cut off": urllib.error.URLError(ssl.SSLEOFError("EOF")),
+    "grpc": AioRpcError("DEADLINE_EXCEEDED"),
+    "aiohttp cut off": ServerDisconnectedError(),
+    "aiohttp half an answer": ClientPayloadError(),
+    "a gateway answered": answered(504),
+    "the server was in trouble": answered(500),
+    "urllib: a gateway answered": urllib.error.HTTPError(
+        "http://a", 502, "", http.client.HTTPMessage(), None
+    ),
+    "the earlier try was cut off": caused(
+        httpx.ConnectError("no"), within(OSError("refused"), httpx.ReadTimeout("late"))
+    ),
+    "an earlier request is open": http.client.CannotSendRequest("Request-sent"),
+    "driver cut off": Disconnected(),
     "wrapped": caused(ProviderError("no answer"), httpx.ReadTimeout("late")),
     "wrapped twice": caused(ProviderError(""), caused(RuntimeError(""), BrokenPipeError())),
     "wrapped without a word": within(ProviderError("no answer"), ConnectionResetError()),
@@ -59,10 +112,23 @@ CLOSED = {
     "value": ValueError("no such order"),
     "declined": Declined("insufficient funds"),
     "refused": ConnectionRefusedError(),
+    "no such name": socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+    "a bad certificate": ssl.SSLCertVerificationError("self-signed certificate"),
+    "urllib refused": urllib.error.URLError(ConnectionRefusedError()),
+    "urllib answered": urllib.error.HTTPError("http://a", 409, "Conflict", http.client.HTTPMessage(), None),
+    "no such file": FileNotFoundError(2, "No such file or directory"),
+    "not allowed": PermissionError(13, "Permission denied"),
+    "there already": FileExistsError(17, "File exists"),
+    "no directory": NotADirectoryError(20, "Not a directory"),
+    "a directory": IsADirectoryError(21, "Is a directory"),
+    "no address": http.client.InvalidURL("control characters"),
+    "not connected": http.client.NotConnected(),
     "httpx never connected": httpx.ConnectError("nobody there"),
-    "httpx answered": httpx.HTTPStatusError(
-        "409", request=httpx.Request("POST", "http://a"), response=httpx.Response(409)
+    "httpx never connected, says the system": caused(
+        httpx.ConnectError("no"), OSError("all attempts failed")
     ),
+    "aiohttp never connected": ClientConnectorError(errno.EHOSTUNREACH, "No route to host"),
+    "httpx answered": answered(409),
     "a timeout that was settled": settled(within(ValueError("it was not booked"), TimeoutError())),
 }
 
