@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 from countersign.errors import ArgumentsUnfit
 from countersign.json_values import dump, load
+from countersign.sameness import changed
 
 _POSITIONAL, _NAMED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
@@ -111,9 +112,12 @@ class Shape:
 
     def _loaded(self, name: str, value: Any) -> Any:
         try:
-            return load(value, self.hints.get(name, Any))
+            loaded = load(value, self.hints.get(name, Any))
         except ValueError as error:
             raise ArgumentsUnfit(f"{self.name} cannot take {name} as it was approved: {error}.") from error
+        if (where := changed(loaded, value, name)) is not None:
+            raise ArgumentsUnfit(f"{self.name} would not run with {where} as it was approved.")
+        return loaded
 
     def _loaded_all(self, name: str, values: Any) -> tuple[Any, ...]:
         if not isinstance(values, list):
