@@ -54,7 +54,7 @@ endif
 node:
 	@cmp -s tests/mcp/node/package-lock.json var/node/installed.json || { mkdir -p var/node \
 		&& cp tests/mcp/node/package.json tests/mcp/node/package-lock.json var/node/ \
-		&& npm ci --prefix var/node --ignore-scripts --no-audit --no-fund --loglevel=error \
+		&& npm ci --prefix var/node --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error \
 		&& cp tests/mcp/node/package-lock.json var/node/installed.json; }
 
 lint: dev

@@ -33,8 +33,10 @@ INSERT INTO approvals_webhookdelivery ({_COLUMNS})
 SELECT e.id, 'proposal.' || new.state, new.id, 1, 1, new.state
 FROM new JOIN approvals_webhookendpoint e ON e.agent_id = new.agent_id
 WHERE NOT new.planted AND {_FITS.format(event="'proposal.' || new.state")}
+RETURNING pg_notify('{CHANNEL}', '')
 """  # noqa: S608 - likewise
-"""For the one statement that accepts a proposal (approvals/acceptance.py), where `new` is its row."""
+"""For the one statement that accepts a proposal (approvals/acceptance.py), where `new` is its row. Senders hear of each
+row that is stored: nobody reads what is returned, but PostgreSQL computes it."""
 
 
 def changed(proposal: Proposal, *, channel: str, event: str = "") -> None:

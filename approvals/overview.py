@@ -224,7 +224,7 @@ def unknown_outcomes(user: User) -> QuerySet[Proposal]:
     """Actions whose end nobody knows, of what this person may see, the longest-waiting first."""
     return (
         Proposal.objects.filter(permissions.visible_to(user), state=State.UNKNOWN)
-        .select_related("agent__owner", "action_type", "outcome")
+        .select_related("agent__owner", "action_type", "outcome", "executor_call", "grant")
         .defer("plain_context", "reasoning", "current_state", "metadata")
         .order_by(F("changed_at").asc())
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 from cryptography.fernet import InvalidToken
-from django.db.models import Q
+from django.db.models import Min, Q
 
 from agents import networks
 from approvals import outbox, representation
@@ -173,6 +173,81 @@ def rest_after(failures: int) -> timedelta:
     if failures < 3:
         return timedelta(0)
     return min(SHORTEST_REST * (1 << min(failures - 3, 10)), LONGEST_REST)
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What is going to happen to a message that waits: tried `at` (None: within seconds), after failures again `then`,
+    given up after `ends`. `behind` is the version of the same proposal that has to arrive or be given up before."""
+
+    at: datetime | None
+    then: tuple[datetime, ...]
+    ends: datetime
+    behind: int = 0
+
+
+SHOWN_AHEAD = 2
+
+
+def ahead_of(
+    deliveries: Sequence[WebhookDelivery], endpoint: WebhookEndpoint, *, now: datetime
+) -> list[Ahead | None]:
+    """For each message to this endpoint, with one query for all of them. None for what waits no more, or for as long as
+    the endpoint is paused."""
+    waiting = WebhookDelivery.objects.filter(
+        endpoint=endpoint,
+        proposal__in={one.proposal_id for one in deliveries if one.proposal_id},
+        state=WebhookDelivery.State.QUEUED,
+    )
+    first = dict(waiting.values_list("proposal").annotate(Min("version")))
+    return [_ahead(one, endpoint, first.get(one.proposal_id, 0), now) for one in deliveries]
+
+
+def _ahead(delivery: WebhookDelivery, endpoint: WebhookEndpoint, first: int, now: datetime) -> Ahead | None:
+    """Pauses without what chance adds to them."""
+    if delivery.state != WebhookDelivery.State.QUEUED or not endpoint.is_open:
+        return None
+    at = max(delivery.not_before, endpoint.rests_until or now, now)
+    ends = (delivery.begun_at or at) + TRIED_FOR
+    then: list[datetime] = []
+    last = at
+    for attempt in range(delivery.attempts + 1, delivery.attempts + 1 + SHOWN_AHEAD):
+        again = next_attempt(ends - TRIED_FOR, last, attempt, chance=0)
+        if again is None:
+            break
+        then.append(again)
+        last = again
+    behind = first if first < delivery.version else 0
+    return Ahead(at if at > now else None, tuple(then), ends, behind)
+
+
+_MEANINGS = {
+    400: "it does not take this message as it is; its signature may be checked with another secret",
+    401: "it wants a sign-in, or checks the signature with another secret",
+    403: "it refuses us: a firewall, or the signature is checked with another secret",
+    404: "nothing is at this address",
+    405: "nothing takes a POST at this address",
+    408: "it waited too long for us",
+    410: "it is gone for good",
+    413: "the message is too large for it",
+    415: "it does not take JSON",
+    422: "it does not take this message as it is",
+    429: "it is too busy",
+    500: "an error of its own: look into its log",
+    502: "what stands before your server does not reach it",
+    503: "it is down, or starting",
+    504: "your server was too slow for what stands before it",
+}
+
+
+def meaning_of(status: int) -> str:
+    """What a status says, for somebody who does not know the numbers."""
+    if 200 <= status < 300:
+        return "taken"
+    if 300 <= status < 400:
+        return "it sends us elsewhere, which is not followed: enter the address that it names"
+    usual = "it refuses the message" if status < 500 else "an error of its own"
+    return _MEANINGS.get(status, usual)
 
 
 def types_of(endpoint: WebhookEndpoint) -> list[str]:

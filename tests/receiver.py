@@ -1,6 +1,7 @@
 """A server that hears of webhooks, on a real port of this machine: it writes down what comes and answers as told."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,7 +67,11 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def receiving(
+    certificate: ssl.SSLContext | None = None, asked: list[str] | None = None
+) -> Iterator[Receiver]:
+    """With a certificate it speaks TLS, and notes down which names it was asked for."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -87,6 +92,10 @@ def receiving() -> Iterator[Receiver]:
 
     server = Server(("127.0.0.1", 0), Handler)
     the = Receiver(server.server_address[1])
+    if certificate is not None:
+        if asked is not None:
+            certificate.sni_callback = lambda _, name, __: asked.append(name or "")
+        server.socket = certificate.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

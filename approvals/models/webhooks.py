@@ -11,6 +11,9 @@ from django.db.models.functions import Now
 from agents.models import Agent
 from approvals.models.proposals import Proposal
 
+SHOWN = 70
+"""Characters of an address that name its endpoint where it has no name."""
+
 
 class WebhookEndpoint(models.Model):
     """One address of an agent's. Removed ones stay, without secrets, for as long as what was sent to them is kept.
@@ -36,7 +39,7 @@ class WebhookEndpoint(models.Model):
     succeeded_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
-        return self.label or self.url
+        return self.label or (self.url if len(self.url) <= SHOWN else f"{self.url[: SHOWN - 1]}…")
 
     @property
     def is_open(self) -> bool:

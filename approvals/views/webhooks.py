@@ -20,6 +20,11 @@ from approvals.models import WebhookDelivery, WebhookEndpoint
 from approvals.services import webhooks
 
 PAGE = 50
+STATES = (
+    (WebhookDelivery.State.QUEUED, "Waiting"),
+    (WebhookDelivery.State.SENT, "Delivered"),
+    (WebhookDelivery.State.DEAD, "Given up"),
+)
 
 
 @login_required
@@ -52,17 +57,19 @@ def webhook(request: HttpRequest, slug: str, endpoint_id: int) -> HttpResponse:
     chosen = state if state in WebhookDelivery.State.values else ""
     page = Paginator(found.filter(state=chosen) if chosen else found, PAGE).get_page(request.GET.get("page"))
     waiting, dead = _counts(endpoint)
+    now = timezone.now()
     context = {
         "agent": agent,
         "endpoint": endpoint,
         "page": page,
+        "lines": zip(page, wire.ahead_of(list(page), endpoint, now=now), strict=True),
         "state": chosen,
-        "states": WebhookDelivery.State.choices,
+        "states": [(one.value, words) for one, words in STATES],
         "waiting": waiting,
         "dead": dead,
         "types": wire.types_of(endpoint),
         "secrets": endpoint.secrets.order_by("-pk")[:2],
-        "now": timezone.now(),
+        "now": now,
     }
     return render(request, "approvals/admin/webhook.html", context)
 
@@ -124,7 +131,8 @@ def webhook_remove(request: HttpRequest, slug: str, endpoint_id: int) -> HttpRes
 def webhook_test(request: HttpRequest, slug: str, endpoint_id: int) -> HttpResponse:
     _, endpoint = _own(request, slug, endpoint_id)
     delivery = webhooks.test(endpoint_id=endpoint.pk, actor=me(request))
-    messages.success(request, "A test is on its way. Load this page again to see what was answered.")
+    said = _waits(endpoint) or " Load this page again to see what was answered."
+    messages.success(request, f"A test is on its way.{said}")
     return redirect("approvals:webhook_delivery", slug=slug, endpoint_id=endpoint_id, delivery_id=delivery.pk)
 
 
@@ -133,7 +141,8 @@ def webhook_test(request: HttpRequest, slug: str, endpoint_id: int) -> HttpRespo
 def webhook_redrive(request: HttpRequest, slug: str, endpoint_id: int) -> HttpResponse:
     _, endpoint = _own(request, slug, endpoint_id)
     count = webhooks.redrive(endpoint_id=endpoint.pk, actor=me(request))
-    messages.success(request, f"{count} dead message{'' if count == 1 else 's'} on the way again.")
+    said = f"{count} dead message{'' if count == 1 else 's'} on the way again."
+    messages.success(request, said + _waits(endpoint))
     return redirect("approvals:webhook", slug=slug, endpoint_id=endpoint_id)
 
 
@@ -143,12 +152,15 @@ def webhook_redrive(request: HttpRequest, slug: str, endpoint_id: int) -> HttpRe
 def webhook_delivery(request: HttpRequest, slug: str, endpoint_id: int, delivery_id: int) -> HttpResponse:
     agent, endpoint = _own(request, slug, endpoint_id)
     delivery = _sent(endpoint, delivery_id)
+    now = timezone.now()
+    tries = list(delivery.tries.order_by("-pk"))
     context = {
         "agent": agent,
         "endpoint": endpoint,
         "delivery": delivery,
-        "tries": delivery.tries.order_by("-pk"),
-        "body": wire.shown(delivery, now=timezone.now()),
+        "ahead": wire.ahead_of([delivery], endpoint, now=now)[0],
+        "tries": [(one, wire.meaning_of(one.status) if one.status else "no answer") for one in tries],
+        "body": wire.shown(delivery, now=now),
     }
     return render(request, "approvals/admin/webhook_delivery.html", context)
 
@@ -159,7 +171,7 @@ def webhook_resend(request: HttpRequest, slug: str, endpoint_id: int, delivery_i
     _, endpoint = _own(request, slug, endpoint_id)
     delivery = _sent(endpoint, delivery_id)
     if webhooks.redrive(endpoint_id=endpoint.pk, delivery_id=delivery.pk, actor=me(request)):
-        messages.success(request, "It is on its way again.")
+        messages.success(request, f"It is on its way again.{_waits(endpoint)}")
     else:
         messages.info(request, "It is on its way already.")
     return redirect("approvals:webhook_delivery", slug=slug, endpoint_id=endpoint_id, delivery_id=delivery_id)
@@ -172,6 +184,10 @@ def _own(request: HttpRequest, slug: str, endpoint_id: int) -> tuple[Agent, Webh
     if found is None:
         raise NotFound("There is no such endpoint of this agent.")
     return agent, found
+
+
+def _waits(endpoint: WebhookEndpoint) -> str:
+    return "" if endpoint.is_open else " It leaves once the endpoint is resumed."
 
 
 def _sent(endpoint: WebhookEndpoint, delivery_id: int) -> WebhookDelivery:

@@ -232,10 +232,23 @@ def test_a_redemption_whose_answer_was_lost_is_not_taken_for_a_permission(pendin
     script = Script([CUT, refused, executing])
     with pytest.raises(AlreadyRedeemed) as caught:
         script.run(flows.redeem(proposal, script.settings()))
-    assert caught.value.is_known is False
-    script = Script([AWAY, refused])
-    with pytest.raises(CountersignError, match="grant_refused"):
+    assert (caught.value.is_known, caught.value.unsure) == (False, True)
+    assert [one.timeout for one in script.asked if one.path.endswith("/redeem")] == [60.0, 60.0]
+
+
+def test_a_grant_that_is_used_up_is_told_from_one_that_is_not_there(pending: Proposal) -> None:
+    proposal = wire.proposal_in(
+        pending.raw | {"status": "approved", "grant": {"token": "a.b.c", "expires_at": None}}
+    )
+    refused = problem(409, "grant_refused")
+    script = Script([AWAY, refused, answer(document=pending.raw | {"status": "succeeded"})])
+    with pytest.raises(AlreadyRedeemed, match="succeeded") as used:
         script.run(flows.redeem(proposal, script.settings()))
+    assert (used.value.is_known, used.value.unsure) == (True, False)
+    script = Script([AWAY, refused, answer(document=pending.raw | {"status": "revoked"})])
+    with pytest.raises(CountersignError) as caught:
+        script.run(flows.redeem(proposal, script.settings()))
+    assert caught.value.code == "grant_refused"
 
 
 def test_batches_are_kept_within_the_servers_bounds(pending: Proposal) -> None:

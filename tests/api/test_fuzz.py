@@ -35,6 +35,7 @@ def proposals(the: Desk) -> list[UUID]:
         the.decide(the.propose(), Verdict.REJECT).proposal.pk,
         the.approved().pk,
         executing.pk,
+        the.propose(metadata={"agent_inbox": {"config": {"allow_edit": True, "allow_ignore": True}}}).pk,
         desk().propose().pk,
     ]
 

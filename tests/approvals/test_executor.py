@@ -176,7 +176,9 @@ def test_without_a_clear_answer_it_is_not_called_again_and_goes_to_a_person(till
     client = Client()
     client.force_login(till.the.agent.owner)
     page = client.get("/outcomes/unknown/").content.decode()
-    assert str(proposal.pk) in page
+    assert str(proposal.pk) in page and till.server.url in page
+    shown = client.get(f"/proposals/{proposal.pk}/").content.decode()
+    assert "It answers 500." in shown and "It may have been done." in shown
     client.post(f"/outcomes/{proposal.pk}/settle/", {"status": "succeeded", "note": "The bank says so"})
     assert now_of(proposal).state == "succeeded"
 
@@ -312,6 +314,22 @@ def test_nothing_is_begun_by_a_worker_that_has_to_end(till: Till) -> None:
     till.approved()
     assert execute.run(clock=till.clock, is_over=lambda: True) == 0
     assert till.server.heard == []
+
+
+def test_who_decides_reads_where_it_goes_and_how_it_went(till: Till) -> None:
+    reviewer, proposal = Client(), till.the.propose()
+    reviewer.force_login(till.the.reviewer)
+    page = f"/proposals/{proposal.pk}/"
+    assert (
+        f'Countersign itself calls <span class="mono breaks">{till.server.url}'
+        in reviewer.get(page).content.decode()
+    )
+    till.the.decide(proposal, Verdict.APPROVE)
+    till.server.answer = says(422, b"no such order")
+    till.run()
+    shown = reviewer.get(page).content.decode()
+    assert "Carried out by Countersign" in shown and "It answers 422." in shown
+    assert "So nothing was done." not in shown
 
 
 def test_two_callers_call_once(till: Till) -> None:

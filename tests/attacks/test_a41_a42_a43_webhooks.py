@@ -1,10 +1,18 @@
 """Webhooks as a way into the network behind us, and as recordings that somebody plays back."""
 
+import gzip
 import socket
+import ssl
 import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from django.test import Client
 
 from agents import fetching
@@ -184,6 +192,78 @@ def test_a42_a_huge_answer_is_read_to_its_cap(server: Receiver) -> None:
     server.answer = flood
     answer = fetching.post(server.url, body=b"{}", headers={}, allowed=_loopback(), most=2000)
     assert (answer.status, len(answer.body), answer.is_cut) == (200, 2000, True)
+
+
+def test_a42_headers_without_end_and_packed_answers_do_no_harm(server: Receiver) -> None:
+    def headers(handler: Any, heard: Heard) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(100_000):
+            handler.wfile.write(b"X-%d: %s\r\n" % (number, b"y" * 500))
+
+    server.answer = headers
+    with pytest.raises(fetching.NotFetched, match="broke off"):
+        fetching.post(server.url, body=b"{}", headers={}, allowed=_loopback())
+    packed = gzip.compress(b"0" * 5_000_000)
+    server.answer = says(200, packed, **{"Content-Encoding": "gzip"})
+    answer = fetching.post(server.url, body=b"{}", headers={}, allowed=_loopback(), most=2000)
+    assert answer.body == packed[:2000]
+
+
+def test_a42_a_proxy_in_the_environment_is_not_asked(
+    server: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiving() as proxy:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        assert fetching.post(server.url, body=b"{}", headers={}, allowed=_loopback()).status == 204
+        assert (len(server.heard), proxy.heard) == (1, [])
+
+
+def test_a42_the_certificate_has_to_be_the_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the connection goes to an address, the server is asked for the name and has to prove it."""
+    trust = ssl.create_default_context()
+    asked: list[str] = []
+    with receiving(_certificate(tmp_path, "hooks.example"), asked) as server:
+        trust.load_verify_locations(tmp_path / "hooks.example.pem")
+        monkeypatch.setattr(fetching, "_trust", lambda: trust)
+        real = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda host, *more, **named: real("127.0.0.1", *more, **named)
+        )
+        good, other = (f"https://{name}:{server.port}/" for name in ("hooks.example", "other.example"))
+        assert fetching.post(good, body=b"{}", headers={}, allowed=_loopback()).status == 204
+        with pytest.raises(fetching.NotReached, match=r"not valid for 'other\.example'"):
+            fetching.post(other, body=b"{}", headers={}, allowed=_loopback())
+    assert asked == ["hooks.example", "other.example"]
+    assert len(server.heard) == 1
+
+
+def _certificate(folder: Path, name: str) -> ssl.SSLContext:
+    """A server's own, for one name, valid for an hour."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(who)
+        .issuer_name(who)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    path = folder / f"{name}.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
 
 
 def _loopback() -> Any:

@@ -5,20 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from both import Caller, beside
 from countersign import AlreadyRedeemed, CountersignError, Draft, NotApproved, stable_key
 from countersign.grants import verify_proposal
 from django.conf import settings
-from django.db import connection
 
 from agents.autonomy import Tier
 from approvals.models import Proposal, Verdict
@@ -26,18 +21,9 @@ from approvals.services import expire
 from config import waiting
 from tests.factories import ARGUMENTS, Desk, desk
 from tests.live import serving
+from tests.sdk.processes import PATIENCE, ROOT, answers, process, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE = 60
-"""Seconds for another process to do what is waited for."""
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def row(of: Any) -> Proposal:
@@ -196,30 +182,6 @@ def test_what_time_has_taken_back_is_not_run(kind: str) -> None:
         with pytest.raises(NotApproved) as caught:
             guarded("A-1", 1)
     assert (ran, caught.value.proposal.status) == ([], "lapsed")
-
-
-@contextmanager
-def process(port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The server as a process of its own, which can be killed, on the tests' database."""
-    name = connection.settings_dict["NAME"]
-    url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
-    started = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "config.asgi:application", "--port", str(port), "--no-access-log"],
-        cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings"},
-    )
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.wait(20)
-
-
-def answers(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/healthz", timeout=20).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 WAITER = """

@@ -2,11 +2,16 @@
 
 import html
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from approvals import webhooks
 from approvals.models import OpenNetwork, WebhookDelivery, WebhookEndpoint, WebhookSecret
 from audit.models import AuditEvent
 from tests.factories import admin, desk, person
@@ -112,7 +117,7 @@ def test_pause_resume_edit_redrive_and_remove_work_and_are_in_the_log(hook: Hook
 
     WebhookDelivery.objects.update(state="dead", error="It answers 500.")
     page = owner.get(where)
-    assert "Send the 1 dead again" in text_of(page)
+    assert "Send 1 given up again" in text_of(page)
     owner.post(f"{where}redrive/")
     assert hook.send() == 1
     row = hook.rows()[0]
@@ -145,6 +150,50 @@ def test_the_page_of_a_message_shows_the_body_without_the_grant(hook: Hook) -> N
     page = html.unescape(owner.get(f"{where}messages/{row.pk}/").content.decode())
     token = hook.server.heard[-1].said["data"]["grant"]["token"]
     assert '"order_id"' in page and token not in page and token.split(".")[2] not in page
+
+
+def test_the_page_says_what_happens_next(hook: Hook) -> None:
+    owner = browser(hook.the.agent.owner)
+    where = f"/agents/{hook.the.agent.slug}/webhooks/{hook.endpoint.pk}/"
+    hook.server.answer = says(503)
+    hook.the.decide(hook.the.propose(), "approve")  # type: ignore[arg-type]
+    hook.send()
+    first, second = hook.rows()
+    WebhookDelivery.objects.filter(pk=first.pk).update(
+        not_before=timezone.now() + timedelta(minutes=30, seconds=59), attempts=13
+    )
+    page = text_of(owner.get(f"{where}messages/{first.pk}/"))
+    assert (
+        "Next try in 30 min ; if that fails, in 4 h 30 min , then in 8 h 30 min , and so on. Given up" in page
+    )
+    assert "503 : it is down, or starting" in page
+    assert "13 tries begun and 1 noted down" in page
+    assert "Waits behind version 1" in text_of(owner.get(f"{where}messages/{second.pk}/"))
+    listed = text_of(owner.get(where))
+    assert "It has taken nothing for less than a minute" in listed
+    assert ("behind version 1" in listed, "next try in 30 min" in listed) == (True, True)
+    owner.post(f"{where}pause/")
+    assert "Leaves once the endpoint is resumed" in text_of(owner.get(f"{where}messages/{first.pk}/"))
+
+
+def test_the_list_costs_the_same_however_many_messages(hook: Hook) -> None:
+    owner = browser(hook.the.agent.owner)
+    where = f"/agents/{hook.the.agent.slug}/webhooks/{hook.endpoint.pk}/"
+    hook.the.propose()
+    owner.get(where)
+    with CaptureQueriesContext(connection) as one:
+        owner.get(where)
+    for _ in range(2):
+        hook.the.propose()
+    with CaptureQueriesContext(connection) as three:
+        owner.get(where)
+    assert len(three) == len(one)
+
+
+@pytest.mark.parametrize("status", [200, 204, 302, 400, 401, 404, 418, 500, 503, 599])
+def test_every_status_has_words(status: int) -> None:
+    assert webhooks.meaning_of(status).strip()
+    assert (webhooks.meaning_of(status) == "taken") == (status < 300)
 
 
 def test_another_agents_endpoint_and_message_do_not_exist(hook: Hook) -> None:

@@ -23,6 +23,9 @@ Flow: TypeAlias = Generator[Request, Answer | Lost, T]
 MOST_ITEMS = 500
 MOST_BYTES = 1024 * 1024
 """Of one batch; the server takes 2 MiB, and proxies often one."""
+REDEEMING = 60.0
+"""Seconds beyond the usual ones for the answer to a redemption: one that is given up leaves a grant that nobody may
+act on any more, so a busy server is waited for."""
 
 
 @dataclass(frozen=True)
@@ -149,16 +152,19 @@ def _poll(proposal: Proposal, seconds: float) -> Request:
 
 
 def redeem(proposal: Proposal, settings: Settings, *, grant: str | None = None) -> Flow[Proposal]:
-    """Use the grant up. Raises `AlreadyRedeemed` where an answer was lost and it turns out to be used up: by the lost
-    try, most likely, but possibly by somebody else, so that nobody may act on it."""
+    """Use the grant up. Raises `AlreadyRedeemed` where it is used up: by an earlier run, by another process, or by a
+    try of this very call whose answer was lost (`unsure`); nobody can tell these apart, so nobody may act on it."""
     body: dict[str, Any] = {"digest": digest_at_hand(proposal)} | ({"grant": grant} if grant else {})
+    request = replace(wire.post(wire.of_proposal(proposal.id, "redeem"), body), timeout=REDEEMING)
     try:
-        document = yield from exchange(wire.post(wire.of_proposal(proposal.id, "redeem"), body), settings)
+        document = yield from exchange(request, settings)
     except CountersignError as error:
-        if error.unsure and error.code == "grant_refused":
+        if error.code == "grant_refused":
             now = yield from get(proposal, settings)
             if now.was_redeemed:
-                raise AlreadyRedeemed(now) from error
+                used = AlreadyRedeemed(now)
+                used.unsure = error.unsure
+                raise used from error
         raise
     return wire.proposal_in(document).sent_as(proposal.sent)
 
