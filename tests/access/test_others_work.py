@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from accounts.exceptions import NotFound
 from agents.exceptions import BadCredential
-from approvals import news
+from approvals import news, representation
 from config import streaming, waiting
 from tests.access import table
 from tests.access.asking import EVERYBODY, PEOPLE, Crowd
@@ -106,7 +106,9 @@ def test_only_its_own_agent_waits_for_a_proposal(crowd: Crowd) -> None:
     world = crowd.world
 
     def read(header: str) -> tuple[int, bool, bytes]:
-        return waiting._read(waiting._Asked(world.here.pending.pk, header, "127.0.0.1", ""))
+        return waiting._read(
+            waiting._Asked(world.here.pending.pk, header, "127.0.0.1", "", representation.of)
+        )
 
     _, is_open, content = read(f"Bearer {world.here.the.token}")
     assert is_open and str(world.here.pending.pk).encode() in content
