@@ -1,6 +1,7 @@
 """A small MCP server for the gateway's tests: a shop whose refunds can be counted, and whose words can be changed.
 
-In the tests' own process as an object, and as a command over stdio: `python mcp_shop.py LEDGER`."""
+In the tests' own process as an object, and as a command over stdio: `python mcp_shop.py LEDGER`, which writes down
+beside the ledger what environment it was given."""
 
 from __future__ import annotations
 
@@ -86,6 +87,7 @@ def _said(text: str, data: Any = None) -> types.CallToolResult:
 
 
 async def _serve(ledger: Path) -> None:
+    ledger.with_name("environment.json").write_text(json.dumps(dict(os.environ)))
     server = Shop(ledger).server()
     async with stdio_server() as (reading, writing):
         await server.run(reading, writing, server.create_initialization_options())

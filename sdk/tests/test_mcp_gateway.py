@@ -60,6 +60,25 @@ def test_the_tool_is_called_with_what_was_approved(behind: Behind, people: FakeS
     assert result.structured_content == {"refund": 1}
 
 
+def test_reads_end_with_the_credential_and_not_with_a_server_that_is_away(
+    behind: Behind, people: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "TRUSTED_SECONDS", 0.0)
+
+    async def work(client: Client) -> list[bool]:
+        found = []
+        for status in (0, 401, 503):
+            if status == 401:
+                people.fail(401, path="/me")
+            if status == 503:
+                people.fail(503, path="/me", times=50)
+                monkeypatch.setattr(calls, "ASKING_SECONDS", 0.05)
+            found.append((await client.call_tool("list_orders", {})).is_error)
+        return found
+
+    assert behind.run(work) == [False, True, False]
+
+
 def test_a_refusal_comes_with_the_reviewers_words(behind: Behind, people: FakeServer) -> None:
     people.answer(lambda proposal: people.reject(proposal, comment="The order was never paid."))
     result = behind.run(lambda client: client.call_tool("refundOrder", REFUND))

@@ -182,5 +182,13 @@ def test_over_stdio_the_client_starts_it_and_what_it_leaves_waiting_is_withdrawn
         return [text(read)]
 
     assert asyncio.run(work()) == ["A-1, A-2"]
+    given = json.loads(config.with_name("environment.json").read_text())
+    assert given.pop("SHOP_SECRET") == "only the shop's"
+    assert not [name for name in given if name.startswith("COUNTERSIGN")], (
+        "the shop is told nothing of Countersign"
+    )
+    kept = [path for path in config.parent.iterdir() if path.is_file() and path.name != "environment.json"]
+    assert len(kept) > 3
+    assert not [path.name for path in kept if b"only the shop's" in path.read_bytes()]
     wait_until(lambda: people.proposals[0].status == "withdrawn")
     assert Shop(config.with_name("ledger.jsonl")).refunds == []

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from os import environ
 from pathlib import Path
@@ -96,17 +97,22 @@ def test_a_list_costs_as_many_proposals_as_it_holds(url: str, buckets: None) -> 
     assert (last.json()["code"], int(last.headers["Retry-After"]) >= 1) == ("too_many_requests", True)
 
 
-def test_the_migration_pages_graph_runs_as_it_is_printed(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A LangGraph graph that interrupts in Agent Inbox's shape, resumed with what a reviewer decided in the browser."""
-    the = demo_desk(monkeypatch)
-    program = tmp_path / "agent.py"
-    program.write_text("\n".join(blocks("agent-inbox.md", "python")), encoding="utf-8")
+@contextmanager
+def program(url: str, the: Desk, source: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run it until it has proposed something; it is waited for when the block has decided."""
+    path = folder / "agent.py"
+    path.write_text(source, encoding="utf-8")
     running = subprocess.Popen(
-        [sys.executable, str(program)],
-        cwd=tmp_path,
-        env=environ | {"COUNTERSIGN_URL": url, "COUNTERSIGN_TOKEN": the.token},
+        [sys.executable, str(path)],
+        cwd=folder,
+        env=environ
+        | {
+            "COUNTERSIGN_URL": url,
+            "COUNTERSIGN_TOKEN": the.token,
+            "HUMANLAYER_API_BASE": f"{url}{ROOT}/humanlayer",
+            "HUMANLAYER_API_KEY": the.token,
+            "PYTHONPATH": str(Path(__file__).parent),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -114,12 +120,58 @@ def test_the_migration_pages_graph_runs_as_it_is_printed(
     try:
         until(lambda: Proposal.objects.exists() or running.poll() is not None)
         assert running.poll() is None, running.communicate()[1]
+        yield running
+    finally:
+        running.kill()
+
+
+def test_agent_inboxs_page_runs_as_it_is_printed(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A LangGraph graph that interrupts in Agent Inbox's shape, resumed with what a reviewer decided in the browser."""
+    the = demo_desk(monkeypatch)
+    source = "\n".join(blocks("agent-inbox.md", "python"))
+    with program(url, the, source, tmp_path) as running:
         proposal = Proposal.objects.get()
         assert proposal.idempotency_key.startswith("ticket-21/")
         decide(the.reviewer, proposal.pk, "approve")
         printed, errors = running.communicate(timeout=PATIENCE)
-    finally:
-        running.kill()
     assert running.returncode == 0, errors
     assert [printed] == blocks("agent-inbox.md", "text")
     assert Proposal.objects.get().state == State.SUCCEEDED
+
+
+CALLING = """
+def reverse_refund(refund_id, amount, reason):
+    return f"Took {amount} back for {refund_id}."
+
+
+print(approved(reverse_refund)(refund_id="rf_0123456789", amount=42.5, reason="It turned up."))
+"""
+
+
+@pytest.mark.parametrize(
+    ("verb", "form", "words", "state"),
+    [
+        ("approve", {}, "Took 42.5 back for rf_0123456789.", State.SUCCEEDED),
+        ("reject", {"reason": "wrong_amount", "comment": "Half."}, "Comment: Half.", State.REJECTED),
+    ],
+)
+def test_humanlayers_page_redeems_before_it_acts(
+    url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+    form: dict[str, str],
+    words: str,
+    state: State,
+) -> None:
+    the = demo_desk(monkeypatch)
+    stand_in = "import humanlayer_stand_in\n\nhumanlayer_stand_in.install()\n"
+    source = stand_in + "\n".join(blocks("humanlayer.md", "python")) + CALLING
+    with program(url, the, source, tmp_path) as running:
+        decide(the.reviewer, Proposal.objects.get().pk, verb, **form)
+        printed, errors = running.communicate(timeout=PATIENCE)
+    assert running.returncode == 0, errors
+    assert printed.strip().endswith(words)
+    assert Proposal.objects.get().state == state

@@ -241,24 +241,57 @@ def test_what_was_never_reached_is_failed_at_last_and_no_mark_against_the_agent(
     assert Evidence.objects.filter(agent=till.the.agent).count() == before
 
 
-@pytest.mark.parametrize("repeats", [False, True])
-def test_killed_in_the_middle_of_a_call(till: Till, repeats: bool) -> None:
-    """A real process, killed while the executor thinks: repeated only where that does no harm."""
+def ends_where(patch: str) -> int:
+    """A caller in a process of its own, after these words; how it ended."""
+    url = urlsplit(settings.DATABASE_URL)._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+    code = f"""
+import django, os, signal
+django.setup()
+from approvals.services import execute
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+redeem = execute._redeem_one
+{patch}
+execute.run()
+"""
+    environment = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=settings.BASE_DIR, timeout=100, check=False
+    ).returncode
+
+
+BEFORE_THE_LEASE = "execute._redeem_one = lambda *a: redeem(*a) and die()"
+BEFORE_THE_CALL = "execute._make = die"
+AFTER_THE_CALL = "execute._again_or_end = die"
+
+
+@pytest.mark.parametrize(
+    ("patch", "repeats", "became", "calls"),
+    [
+        (BEFORE_THE_LEASE, False, "succeeded", 1),
+        (BEFORE_THE_LEASE, True, "succeeded", 1),
+        (BEFORE_THE_CALL, False, "unknown", 0),
+        (BEFORE_THE_CALL, True, "succeeded", 1),
+        (AFTER_THE_CALL, False, "unknown", 1),
+        (AFTER_THE_CALL, True, "succeeded", 2),
+    ],
+    ids=["lease-once", "lease-repeats", "call-once", "call-repeats", "answer-once", "answer-repeats"],
+)
+def test_killed_in_the_middle_of_a_call(
+    till: Till, patch: str, repeats: bool, became: str, calls: int
+) -> None:
+    """A real process, killed after the grant is used up: called twice only where that does no harm, and where nobody
+    can know, a person is asked."""
     named(till.the, till.server.url, repeats=repeats)
     proposal = till.approved()
-    url = urlsplit(settings.DATABASE_URL)._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
-    code = "import django; django.setup(); from approvals.services import execute; execute.run()"
-    environment = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings"}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=settings.BASE_DIR)
-    till.server.answer = lambda handler, heard: os.kill(process.pid, signal.SIGKILL)
-    assert process.wait(100) == -signal.SIGKILL
-    till.server.answer = says(204)
+    assert ends_where(patch) == -signal.SIGKILL
 
     assert now_of(proposal).state == "executing"
-    assert till.run() == 0, "the lease holds"
+    if patch != BEFORE_THE_LEASE:
+        assert till.run() == 0, "the lease holds"
     till.run(seconds=90)
-    heard = len(till.server.heard)
-    assert (now_of(proposal).state, heard) == (("succeeded", 2) if repeats else ("unknown", 1))
+    assert (now_of(proposal).state, len(till.server.heard)) == (became, calls)
+    assert len({one.headers["idempotency-key"] for one in till.server.heard}) <= 1
+    assert till.run(seconds=90) == 0
 
 
 def test_a_stopped_action_is_not_called(till: Till) -> None:

@@ -16,10 +16,13 @@ from django.urls import Resolver404, resolve
 from playwright.sync_api import Browser, CDPSession, Page, expect
 
 from accounts.models import User
+from agents.models import Agent
 from approvals.models import Notification, Proposal
 from approvals.notifications import Topic, tell
+from approvals.services import send_webhooks, webhooks
 from tests import database
 from tests.browser import NARROW, PICTURES, WIDE, faults, signed_in, watched
+from tests.receiver import allow_loopback
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(1200)]
 COLD = 150_000
@@ -39,11 +42,14 @@ KNOWN = {
     ),
     *("approvals:incident_report", "approvals:mandate", "agents:version_list", "approvals:what_if"),
     *("accounts:people", "accounts:preferences", "accounts:absence", "accounts:team", "audit:explorer"),
+    *("approvals:webhook_list", "approvals:webhook_add", "approvals:webhook", "approvals:webhook_edit"),
+    *("approvals:webhook_rotate", "approvals:webhook_delivery", "approvals:network_list"),
     *("audit:log", "audit:event", "approvals:trail", "approvals:subject_list", "approvals:retention"),
 }
 """Pages that have to be among those found, or the links are broken."""
 LINKS = "() => [...document.querySelectorAll('a[href]:not([download])')].map(a => a.getAttribute('href'))"
-ROLES = ("Leonie Brandt", "Margaret Doyle", "Ingrid Solheim", "Tomasz Wrona", "Astrid Hale")
+OWNER = "Ingrid Solheim"
+ROLES = ("Leonie Brandt", "Margaret Doyle", OWNER, "Tomasz Wrona", "Astrid Hale")
 
 
 @dataclass(slots=True)
@@ -63,8 +69,20 @@ def company(url: str, settings: Any, tmp_path: Path) -> str:
     waiting = Proposal.objects.filter(state="pending").first()
     assert waiting is not None
     everybody = list(User.objects.values_list("pk", flat=True))
+    _listens()
     tell(everybody, topic=Topic.COMMENTED, text="Somebody wrote about it.", key="e2e", proposal=waiting)
     return url
+
+
+def _listens() -> None:
+    """An endpoint of the owner's that nothing answers at, so that its pages have something to say."""
+    allow_loopback()
+    agent = Agent.objects.get(slug="refund-desk")
+    added, _ = webhooks.add(
+        agent_id=agent.pk, url="http://127.0.0.1:9/", events=[], label="", actor=agent.owner
+    )
+    webhooks.test(endpoint_id=added.pk, actor=agent.owner)
+    send_webhooks.send_due()
 
 
 @pytest.mark.parametrize(("name", "viewport", "scheme"), LOOKS, ids=[f"{a}-{c}" for a, _, c in LOOKS])
@@ -93,6 +111,8 @@ def _walk(chrome: Browser, url: str, role: str, found: Crawl, viewport: Any, sch
     if role == ROLES[0]:  # whichever proposal the links lead to first may be one that nobody edits any more
         mine = Proposal.objects.filter(state="pending", queue__slug="refunds").values_list("pk", flat=True)
         todo += [(f"/proposals/{pk}/", 1) for pk in mine[:4]]
+    if role == OWNER:
+        todo += [("/agents/refund-desk/webhooks/", 1)]
     opened: set[str] = set()
     while todo:
         path, steps = todo.pop(0)

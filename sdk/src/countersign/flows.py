@@ -157,7 +157,7 @@ def redeem(proposal: Proposal, settings: Settings, *, grant: str | None = None) 
     body: dict[str, Any] = {"digest": digest_at_hand(proposal)} | ({"grant": grant} if grant else {})
     request = replace(wire.post(wire.of_proposal(proposal.id, "redeem"), body), timeout=REDEEMING)
     try:
-        document = yield from exchange(request, settings)
+        document = yield from exchange(request, replace(settings, patience=settings.patience + REDEEMING))
     except CountersignError as error:
         if error.code == "grant_refused":
             now = yield from get(proposal, settings)

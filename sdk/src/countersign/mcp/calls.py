@@ -23,6 +23,9 @@ from countersign.mcp.upstream import Lost, Refused, Upstream
 
 TICK = 10.0
 """Seconds between two notes to a client that waits."""
+TRUSTED_SECONDS = 30.0
+"""For which reads pass before Countersign is asked again whether the credential is good."""
+ASKING_SECONDS = 5.0
 MOST_REPORTED = 32 * 1024
 """Bytes of a tool's answer that Countersign is told; more is cut."""
 WAIT, REVISE, WITHDRAW = "countersign_wait", "countersign_revise", "countersign_withdraw"
@@ -51,6 +54,7 @@ class Calls:
         self._upstream = upstream
         self._journal = journal
         self._lock = lock
+        self._trusted_until = 0.0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -71,8 +75,23 @@ class Calls:
         return pin
 
     async def read(self, pin: Pin, arguments: dict[str, Any]) -> types.CallToolResult:
-        """Passed on as it is. Raises `Lost`, `Refused`."""
+        """Passed on as it is. Raises `Lost`, `Refused`, and `CountersignError` where the credential is not good."""
+        await self._trusted()
         return await self._upstream.call(pin.name, arguments, seconds=self._settings.call_seconds)
+
+    async def _trusted(self) -> None:
+        """An agent whose credential was revoked reads nothing more either. That Countersign is away is no revocation:
+        reads go on then, and it is asked again later."""
+        if time.monotonic() < self._trusted_until:
+            return
+        try:
+            await asyncio.wait_for(self._client.me(), ASKING_SECONDS)
+        except CountersignError as error:
+            if error.status in (401, 403):
+                raise
+        except asyncio.TimeoutError:  # of Python 3.10 too, where it is no TimeoutError
+            pass
+        self._trusted_until = time.monotonic() + TRUSTED_SECONDS
 
     async def write(
         self, pin: Pin, arguments: dict[str, Any], *, key: str, comes_again: bool, progress: Progress | None
