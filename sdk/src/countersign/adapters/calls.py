@@ -202,16 +202,21 @@ def admitted(
     *,
     given: Mapping[str, Any] | None = None,
     strict: bool = False,
+    unfit: Callable[[dict[str, Any]], str] | None = None,
 ) -> Flow[Proposal | Told]:
     """The redeemed proposal, whose arguments are now to be run once and reported; or what the model is told instead.
 
     `given` is what the framework is about to run: anything but the model's own or the approved arguments is refused
-    before the grant is used (`strict`: anything but the approved ones)."""
+    before the grant is used (`strict`: anything but the approved ones). `unfit` says why the tool would not run with
+    the approved arguments exactly as they are, if so (countersign.adapters.fitting)."""
     [[one]] = yield from decided([[call]], settings, timeout)
     if isinstance(one, Proposal) and one.is_approved and given is not None:
         fitting = [one.arguments] if strict else [one.arguments, call.arguments]
         if not any(is_same(given, arguments) for arguments in fitting):
             return Told("Nothing was done: the arguments at hand are not the ones that were approved.")
+    if isinstance(one, Proposal) and one.is_approved and unfit is not None and (why := unfit(one.arguments)):
+        log.warning("countersign: proposal %s is approved, and does not fit: %s", one.id, why)
+        return Told(f"Nothing was done, and the approval was not used: {why}")
     return (yield from redeemed(one, settings))
 
 
