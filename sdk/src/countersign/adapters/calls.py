@@ -130,7 +130,7 @@ def decided(
     while not any(map(are_decided, found)):
         for answers in found:
             for at, one in enumerate(answers):
-                if isinstance(one, Proposal) and not one.is_decided:
+                if isinstance(one, Proposal) and not one.is_settled:
                     left = max(0.0, deadline - settings.clock())
                     seconds = min(left, _TURN) if len(found) > 1 else left
                     try:
@@ -146,7 +146,7 @@ def decided(
 
 def are_decided(answers: Sequence[Proposal | Told]) -> bool:
     """Whether a framework can be told all of them."""
-    return all(isinstance(one, Told) or one.is_decided for one in answers)
+    return all(isinstance(one, Told) or one.is_settled for one in answers)
 
 
 def may_run(one: Proposal | Told) -> bool:
@@ -173,6 +173,8 @@ def told(one: Proposal | Told) -> Told:
         return Told(note(one) + (text(result) if result is not None else one.words), ok=True)
     if one.status == "failed":
         return Told(f"{one.words} {text(result)}" if result is not None else one.words)
+    if one.status == "executing" and one.carried_out_by == "countersign":
+        return Told(f"{one.words} Do not repeat it.")
     if one.status == "executing":
         return Told(
             "It was approved and begun before; whether it had its effect is not known, so it was not run again. "
