@@ -12,7 +12,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from agents import identity, networks
-from agents.exceptions import BadCredential, BadToken
+from agents.exceptions import BadCredential, BadToken, IssuerUnavailable
 from agents.identity import Vouched
 from agents.models import ActionType, Agent, AgentVersion, AuthorityVersion, Credential, Identity, Mandate
 from agents.networks import Network
@@ -93,6 +93,18 @@ class Cache:
             where = networks.parsed(credential.networks)
             bearer = Bearer(credential.agent, credential.pk, credential.expires_at, where)
         return _keep(self._bearers, token_hash, bearer)
+
+    def still(self, token_hash: bytes) -> Bearer | None:
+        """The same for somebody who was let in before and still listens: of an issuer's token counts what was last
+        verified, however long ago, so nobody is asked for keys. Raises `IssuerUnavailable` where that is forgotten."""
+        if not identity.is_digest(token_hash):
+            return self.bearer(token_hash)
+        with suppress(KeyError):
+            return self._bearers[token_hash]
+        vouched = identity.vouched(token_hash)
+        if vouched is None:
+            raise IssuerUnavailable("What the issuer vouched for is forgotten.", retry_after=5)
+        return _keep(self._bearers, token_hash, self._vouched_for(vouched))
 
     def identities(self, issuer: str) -> list[Identity]:
         """Every identity in force that trusts this issuer."""

@@ -21,14 +21,16 @@ COMMENT = b": still\n\n"
 def events(request: HttpRequest) -> HttpResponse:
     """One page of what came since Last-Event-ID."""
     bearer = authenticate(request.headers.get("Authorization", ""))
-    cursor = opening(request.headers.get("Last-Event-ID", ""))
+    cursor = opening(request.headers.get("Last-Event-ID", ""), bearer.agent.pk)
     content = greeting(cursor) + text(feed.news(bearer.agent.pk, cursor))
     return HttpResponse(content, content_type=CONTENT_TYPE)
 
 
-def opening(last_event_id: str) -> Cursor:
+def opening(last_event_id: str, agent_id: int) -> Cursor:
     """Where a stream begins: after the event that was received last, or now."""
-    return feed.read_cursor(last_event_id) if last_event_id else feed.now()
+    if last_event_id:
+        return feed.read_cursor(last_event_id, agent_id=agent_id)
+    return feed.now(agent_id)
 
 
 def greeting(cursor: Cursor) -> bytes:

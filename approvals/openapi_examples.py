@@ -50,6 +50,7 @@ PENDING: dict[str, Any] = {
     "arguments": ARGUMENTS,
     "digest": _digest(ARGUMENTS, 1),
     "tier": "in_the_loop",
+    "carried_out_by": "agent",
     "route": {
         "queue": "refunds",
         "quorum": 1,

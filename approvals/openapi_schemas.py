@@ -44,6 +44,10 @@ PROPOSAL = an_object(
         "how far the agent was trusted with it when it came in",
         {"type": "string", "enum": Tier.values},
     ),
+    carried_out_by=said(
+        "who acts once it is approved: you with the grant, Countersign itself (wait for the outcome), or a person",
+        {"type": "string", "enum": ["agent", "countersign", "person"]},
+    ),
     route=said(
         "where it went, and why",
         an_object(
@@ -82,7 +86,9 @@ PROPOSAL = an_object(
             token=said("a JWS; verify it with the JWKS"),
             expires_at=said("redeem it before", TIME),
         )
-        | {"description": "there while the proposal is approved and the grant was not used"}
+        | {
+            "description": "there while the proposal is approved, the grant was not used, and you are who acts"
+        }
     ),
     outcome=nullable(
         an_object(

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from django.db.models import F
 
+from agents.autonomy import Tier
 from approvals.models import Decision, Grant, Outcome, Proposal, Revision, RollbackRequest
 from approvals.states import State
 
@@ -70,6 +71,7 @@ def build(
         "arguments": msgspec.Raw(canonical),
         "digest": proposal.digest,
         "tier": str(proposal.tier),
+        "carried_out_by": _carried_out_by(proposal),
         "route": {
             "queue": proposal.queue.slug if proposal.queue else None,
             "quorum": proposal.quorum,
@@ -84,6 +86,13 @@ def build(
         "expires_at": _time(proposal.expires_at),
         "effective_at": _time(proposal.effective_at),
     }
+
+
+def _carried_out_by(proposal: Proposal) -> str:
+    """Who acts once it is approved: without this, no grant would look the same for two who must behave differently."""
+    if proposal.tier == Tier.ADVISORY:
+        return "person"
+    return "countersign" if proposal.action_type.executor_url else "agent"
 
 
 def _is_handed_out(proposal: Proposal) -> bool:

@@ -8,6 +8,7 @@ owner, for one, is shown it and may not decide. What the client answers to that 
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -33,6 +34,7 @@ INSTRUCTIONS = (
     "or denied means no: do not look for another way to the same end, and tell the reviewer's words to who asked you."
 )
 _UNDECIDED = ("pending", "scheduled", "submitted")
+_UNDER_WAY = ("approved", "executing")
 logging.getLogger("mcp").setLevel(logging.WARNING)  # it tells of every request that has no session
 Params = types.CallToolRequestParams
 Result = types.CallToolResult | types.InputRequiredResult
@@ -159,7 +161,24 @@ async def _wait(inner: Inner, given: dict[str, Any]) -> Answer:
     query = f"wait={seconds}"
     if "after_version" in given:
         query += f"&after_version={_whole(given, 'after_version', 0, most=10**9 - 1)}"
-    return await inner.get(_path(given), query=query)
+    ends = time.monotonic() + seconds
+    answer = await inner.get(_path(given), query=query)
+    while (
+        _is_under_way(answer) and "after_version" not in given and (left := int(ends - time.monotonic())) > 0
+    ):
+        query = f"wait={left}&after_version={answer.content['version']}"
+        answer = await inner.get(_path(given), query=query)
+    return answer
+
+
+def _is_under_way(answer: Answer) -> bool:
+    """Approved, and Countersign is about to carry it out: what the agent waits for is the outcome."""
+    proposal = answer.content
+    return (
+        not answer.is_refused
+        and proposal["carried_out_by"] == "countersign"
+        and proposal["status"] in _UNDER_WAY
+    )
 
 
 async def _get(inner: Inner, given: dict[str, Any]) -> Answer:
@@ -261,8 +280,14 @@ def _sentence(proposal: dict[str, Any]) -> str:
     comment = f" The reviewer says: {decision['comment']}" if decision.get("comment") else ""
     if status in _UNDECIDED:
         return f"Not decided yet ({status}). Nothing has happened. Call wait_for_decision."
-    if status == "approved" and proposal["grant"] is None:
+    if proposal["carried_out_by"] == "countersign" and status in _UNDER_WAY:
+        return f"Approved. Countersign carries it out itself, not you: wait_for_decision gives the outcome.{comment}"
+    if status == "approved" and proposal["carried_out_by"] == "person":
         return f"Approved as advice: a person acts, not you.{comment}"
+    if status == "approved" and proposal["grant"] is None:
+        return f"Approved, but there is no grant to use. Do not act.{comment}"
+    if status == "unknown":
+        return f"Whether it was carried out is unknown; a person finds out. Do not repeat it.{comment}"
     if status == "approved":
         return (
             "Approved. Redeem the grant with this digest, then act once with exactly these arguments, which may "

@@ -1,21 +1,28 @@
 """What an agent hears over GET /api/v1/events, from a real server: everything of its own, nothing of others'."""
 
+import base64
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import httpx
 import pytest
 from django.db import connection, transaction
 
+from agents import identity, issuers
 from agents.services import credentials
 from approvals import feed
+from approvals.exceptions import CursorGone
 from approvals.models import Proposal, Verdict
 from approvals.services import rollback
+from audit import recording
+from audit.events import Kind, Target, system
 from config import events
 from tests.api.listening import PATIENCE, Ear, listening, until
 from tests.factories import Desk, desk, undoing
 from tests.invariants.calls import AgentCalls
+from tests.issuer import issuing, trusting
 from tests.live import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -88,10 +95,10 @@ def test_another_agent_hears_nothing_of_it(url: str) -> None:
         until(lambda: len(newest(theirs)) == 1 and bool(ear.events))
     assert newest(ear) == stored(mine)
     assert newest(theirs) == stored(other)
-    with listening(url, mine.headers, after=theirs.last) as ear:
-        mine.propose()
-        until(lambda: bool(ear.events))
-        assert set(newest(ear)) <= set(stored(mine)), "another's cursor shows nothing of the other"
+    with listening(url, mine.headers, after=theirs.last) as refused:
+        assert (refused.status, refused.problem["code"]) == (410, "cursor_gone"), (
+            "another's place is none of ours"
+        )
 
 
 def test_what_happened_meanwhile_is_told_on_return(url: str) -> None:
@@ -219,6 +226,36 @@ def test_a_revoked_credential_ends_the_stream(url: str, monkeypatch: pytest.Monk
         assert (ear.status, ear.problem["code"]) == (401, "bad_credential")
 
 
+def test_an_issuer_that_is_away_neither_ends_a_stream_nor_holds_the_sweep_up(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    look = events._no_longer_good
+
+    def counted(streams: list[events.Stream]) -> list[events.Stream]:
+        looks.append(len(streams))
+        return look(streams)
+
+    monkeypatch.setattr(events, "_no_longer_good", counted)
+    monkeypatch.setattr(events, "RECHECK", 0.1)
+    the = desk()
+    with issuing() as issuer:
+        credential = trusting(the.agent, issuer)
+        headers = {"Authorization": f"Bearer {issuer.token()}"}
+        with listening(url, headers) as ear:
+            until(lambda: ear.comments >= 1)  # it has read; who reads is verified anew
+            issuer.is_down = True
+            issuers.forget()
+            monkeypatch.setattr(identity, "SEEN", 0.0)
+            desk()  # authority is another one now, and every process forgets whom it knew
+            asked, seen = issuer.asked.total(), len(looks)
+            until(lambda: len(looks) >= seen + 3)
+            assert (ear.has_ended, issuer.asked.total()) == (False, asked)
+            credentials.revoke(credential_id=credential.pk, actor=the.agent.owner)
+            until(lambda: ear.has_ended)
+            assert issuer.asked.total() == asked
+
+
 def test_a_revoked_credential_is_told_nothing_more(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also before anybody has looked at the silent streams."""
     monkeypatch.setattr(events, "RECHECK", 3600.0)
@@ -270,13 +307,61 @@ def test_a_made_up_cursor_is_refused(url: str, wrong: str) -> None:
     assert answer.json()["errors"][0]["field"] == "Last-Event-ID"
 
 
-def test_a_cursor_of_a_database_that_is_gone_says_so(url: str) -> None:
+def _refusal(url: str, the: Desk, last: str) -> tuple[int, str]:
+    with listening(url, the.headers, after=last) as ear:
+        return ear.status, str(ear.problem.get("code", ""))
+
+
+def test_a_well_formed_cursor_that_was_never_handed_out_has_nothing_searched(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the first transaction on, with everything in it seen: the whole log would have to be read to find out."""
     the = desk()
-    later = str(feed.Cursor(f"{10**15}:{10**15}:"))
-    answer = httpx.get(
-        f"{url}/api/v1/events", headers={**the.headers, "Last-Event-ID": later}, timeout=PATIENCE
-    )
-    assert (answer.status_code, answer.json()["code"]) == (410, "cursor_gone")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+        made_up = f"1:{cursor.fetchone()[0]}:"
+    monkeypatch.setattr(feed, "_KNOWN", "SELECT 1 / 0")
+    for words in (made_up, f"{made_up}.", f"{made_up}.{'0' * 32}", f"{made_up}/{made_up}/5.{'f' * 32}"):
+        wrong = base64.urlsafe_b64encode(words.encode()).decode().rstrip("=")
+        assert _refusal(url, the, wrong) == (410, "cursor_gone"), words
+
+
+def test_a_cursor_holds_in_every_process_and_under_the_key_before(settings: Any) -> None:
+    the = desk()
+    given = str(feed.now(the.agent.pk))
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another " * 8, [settings.SECRET_KEY]
+    assert feed.read_cursor(given, agent_id=the.agent.pk).agent_id == the.agent.pk
+    settings.SECRET_KEY_FALLBACKS = []
+    with pytest.raises(CursorGone):
+        feed.read_cursor(given, agent_id=the.agent.pk)
+
+
+def test_a_cursor_from_before_a_restore_is_refused_however_far_transactions_have_come(url: str) -> None:
+    """Its numbers are all of the past, so nothing but its seal tells that they count other transactions."""
+    the = desk()
+    with listening(url, the.headers) as ear:
+        before = ear.last
+        with transaction.atomic():
+            recording.record(actor=system("seal"), kind=Kind.LOG_RESTORED, target=Target("log", "log"))
+        the.propose()
+        until(lambda: ear.has_ended)
+    assert ear.events == [], "a stream that was open ends, too"
+    assert _refusal(url, the, before) == (410, "cursor_gone")
+    with listening(url, the.headers) as ear:
+        assert ear.status == 200
+
+
+def test_another_database_server_or_timeline_is_another_epoch() -> None:
+    server, timeline, database, table = feed.now().epoch.split(".")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT system_identifier FROM pg_control_system()")
+        assert server == str(cursor.fetchone()[0])
+        cursor.execute("SELECT timeline_id FROM pg_control_checkpoint()")
+        assert int(timeline, 16) == cursor.fetchone()[0]
+        cursor.execute("SELECT oid FROM pg_database WHERE datname = current_database()")
+        assert database == str(cursor.fetchone()[0])
+        cursor.execute("SELECT 'audit_auditevent'::regclass::oid")
+        assert table == str(cursor.fetchone()[0])
 
 
 def test_who_asks_without_a_token_is_refused(url: str) -> None:

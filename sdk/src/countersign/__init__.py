@@ -11,6 +11,7 @@ from countersign.errors import (
     CountersignError,
     GrantInvalid,
     NotApproved,
+    NotCarriedOut,
     Undecided,
     Unreachable,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "Mandate",
     "Me",
     "NotApproved",
+    "NotCarriedOut",
     "Outcome",
     "Proposal",
     "Reason",

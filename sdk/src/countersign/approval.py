@@ -20,7 +20,7 @@ from countersign import canonical, endings, flows
 from countersign.aio import AsyncCountersign
 from countersign.arguments import Shape
 from countersign.client import Countersign
-from countersign.errors import AlreadyRedeemed, CountersignError, NotApproved, Undecided
+from countersign.errors import AlreadyRedeemed, CountersignError, NotApproved, NotCarriedOut, Undecided
 from countersign.flows import Flow
 from countersign.proposals import Draft, Proposal
 from countersign.settings import Settings
@@ -50,7 +50,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Replayed:
-    """An earlier run has succeeded; this is what it gave."""
+    """An earlier run has succeeded, or Countersign has carried it out; this is what it gave."""
 
     value: Any
 
@@ -77,9 +77,11 @@ class Approval:
         try:
             proposal = yield from flows.wait(proposal, settings, self.timeout)
         except Undecided as error:
-            if self.key is not None:
+            if self.key is not None or error.proposal.is_decided:
                 raise  # the same call again goes on waiting
             proposal = yield from _taken_back(error, settings)
+        if proposal.carried_out_by == "countersign" and proposal.was_redeemed:
+            return self._carried_out(proposal)
         if proposal.was_redeemed:
             if proposal.status == "succeeded" and self.replay is not None:
                 return Replayed(self.replay(proposal.outcome.result if proposal.outcome else None))
@@ -97,6 +99,13 @@ class Approval:
                 raise AlreadyRedeemed(now) from error
             raise NotApproved(now, error.detail, code=error.code) from error
         return Ready(redeemed, positional, named)
+
+    def _carried_out(self, proposal: Proposal) -> Replayed:
+        """What the executor said in place of what the function would have given. Raises `NotCarriedOut`."""
+        if proposal.status != "succeeded":
+            raise NotCarriedOut(proposal)
+        result = proposal.outcome.result if proposal.outcome else None
+        return Replayed(self.replay(result) if self.replay is not None else result)
 
     def after(self, ready: Ready, value: Any, settings: Settings) -> Flow[None]:
         """Report success. The function has run: whatever goes wrong here must not look as if it had not."""
@@ -131,7 +140,10 @@ def _taken_back(error: Undecided, settings: Settings) -> Flow[Proposal]:
     except CountersignError as refusal:
         if refusal.code != "wrong_state":
             raise error from refusal
-        return (yield from flows.get(error.proposal, settings))
+        now = yield from flows.get(error.proposal, settings)
+        if now.is_settled:
+            return now
+        raise Undecided(now) from refusal
     raise Undecided(proposal) from error
 
 
@@ -168,6 +180,9 @@ def requires_approval(
     nobody has to see. `result` makes what is reported of the returned value; `replay` makes the returned value of what
     was reported, for a repeated call of what has succeeded already. `unsure` are exceptions of the function after which
     nobody knows whether it had its effect; timeouts, lost connections and cancellation are so anyway.
+
+    Of an action that Countersign carries out itself the function is not run: the call waits for the outcome and returns
+    its result (through `replay`), or raises `NotCarriedOut`.
 
     Calls raise `NotApproved`, `AlreadyRedeemed`, `ArgumentsUnfit`, and `Undecided` after `timeout` seconds, when a call
     without a `key` is withdrawn, for nobody could come back for it. None of them has run the function. An async

@@ -81,6 +81,12 @@ class Shape:
             )
         return bound.args, bound.kwargs
 
+    def unfilled(self, given: Mapping[str, Any]) -> None:
+        """Raises `ArgumentsUnfit` where a default would take the place of what is not given."""
+        for parameter in self.signature.parameters.values():
+            if parameter.name not in given and parameter.kind not in (_NAMED, _POSITIONAL):
+                self._default(parameter)
+
     def _seen(self) -> list[inspect.Parameter]:
         return [one for one in self.signature.parameters.values() if one.name not in self.omit]
 

@@ -55,7 +55,13 @@ class Undecided(CountersignError, TimeoutError):
     """The time to wait is up and nobody has decided. The proposal stays where it is and can be waited for again."""
 
     def __init__(self, proposal: Proposal) -> None:
-        super().__init__(f"Nobody has decided on proposal {proposal.id} in time.", code="undecided")
+        told = f"Nobody has decided on proposal {proposal.id} in time."
+        if proposal.is_decided:
+            told = (
+                f"Proposal {proposal.id} is approved and Countersign carries it out; the outcome did not come in time. "
+                "Do not repeat it: wait for it again."
+            )
+        super().__init__(told, code="undecided")
         self.proposal = proposal
 
 
@@ -67,6 +73,18 @@ class NotApproved(CountersignError):
     def __init__(self, proposal: Proposal, detail: str = "", *, code: str = "") -> None:
         super().__init__(detail or proposal.words, code=code or f"not_approved_{proposal.status}")
         self.proposal = proposal
+
+
+class NotCarriedOut(CountersignError):
+    """Approved, and Countersign itself was to carry it out (docs/executors.md): it failed, was undone, or nobody knows.
+
+    Where `is_known` is False it may have had its effect: a person finds out, and nobody may do it again meanwhile.
+    `proposal.outcome` holds what the executor said."""
+
+    def __init__(self, proposal: Proposal) -> None:
+        self.proposal = proposal
+        self.is_known = proposal.status in ("failed", "rolled_back")
+        super().__init__(proposal.words, code=f"carried_out_{proposal.status}")
 
 
 class AlreadyRedeemed(CountersignError):

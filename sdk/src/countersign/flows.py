@@ -116,12 +116,14 @@ def get(of: Proposal | str, settings: Settings) -> Flow[Proposal]:
 
 
 def wait(of: Proposal | str, settings: Settings, timeout: float | None) -> Flow[Proposal]:
-    """Ask until it is decided or returned. Lost connections and a server that is away are waited out as well: only
-    the timeout (seconds, None for none) ends that, with `Undecided`. What the given proposal says already is taken."""
+    """Ask until it is decided or returned, and where Countersign carries it out, until its outcome is known.
+
+    Lost connections and a server that is away are waited out as well: only the timeout (seconds, None for none) ends
+    that, with `Undecided`. What the given proposal says already is taken."""
     proposal = of if isinstance(of, Proposal) else (yield from get(of, settings))
     deadline = None if timeout is None else settings.clock() + timeout
     failures, pause = 0, 0.0
-    while not proposal.is_decided:
+    while not proposal.is_settled:
         asked_at = settings.clock() + pause
         seconds = wire.LONGEST_WAIT if deadline is None else min(wire.LONGEST_WAIT, deadline - asked_at)
         answer = yield replace(_poll(proposal, max(0.0, seconds)), after=pause)
@@ -134,7 +136,7 @@ def wait(of: Proposal | str, settings: Settings, timeout: float | None) -> Flow[
             pause = settings.pause(failures, answer)
         else:
             raise _error(answer)
-        if deadline is not None and not proposal.is_decided:
+        if deadline is not None and not proposal.is_settled:
             left = deadline - settings.clock()
             if left <= 0:
                 raise Undecided(proposal)

@@ -132,6 +132,8 @@ class Proposal:
     arguments: dict[str, Any]
     digest: str
     tier: str
+    carried_out_by: str
+    """Who acts once it is approved: `agent`, `countersign` (it calls the action type's address) or `person`."""
     route: Route
     decision: Decision | None
     grant: Grant | None
@@ -151,8 +153,15 @@ class Proposal:
         return self.status not in UNDECIDED
 
     @property
+    def is_settled(self) -> bool:
+        """Nothing more comes by itself: decided, and where Countersign carries it out, the outcome is known too."""
+        return self.is_decided and not (
+            self.carried_out_by == "countersign" and self.status in ("approved", "executing")
+        )
+
+    @property
     def is_approved(self) -> bool:
-        """It may be redeemed now. An advisory approval has no grant: a person acts."""
+        """It may be redeemed now. Where a person or Countersign itself acts, there is no grant for the agent."""
         return self.status == "approved" and self.grant is not None
 
     @property
@@ -198,6 +207,9 @@ def proposal_from(raw: Mapping[str, Any]) -> Proposal:
         arguments=dict(raw["arguments"]),
         digest=str(raw["digest"]),
         tier=str(raw.get("tier", "")),
+        carried_out_by=str(
+            raw.get("carried_out_by") or ("person" if raw.get("tier") == "advisory" else "agent")
+        ),
         route=Route(
             route.get("queue"),
             int(route.get("quorum") or 0),

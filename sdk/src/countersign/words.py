@@ -43,8 +43,12 @@ def words(proposal: Proposal) -> str:
 def _approved(proposal: Proposal) -> str:
     decision = proposal.decision
     by, why = ("", "") if decision is None else (_by(decision), _why(decision))
-    if proposal.grant is None:
+    if proposal.carried_out_by == "person":
         return f"Approved{by} as advice: a person carries it out, you must not.{why}"
+    if proposal.carried_out_by == "countersign":
+        return f"Approved{by}. Countersign carries it out itself, you must not.{_edited(proposal)}{why}"
+    if proposal.grant is None:
+        return f"Approved{by}, but there is no grant to use: do not act.{why}"
     return f"Approved{by}.{_edited(proposal)}{why}"
 
 

@@ -130,7 +130,7 @@ def decided(
     while not any(map(are_decided, found)):
         for answers in found:
             for at, one in enumerate(answers):
-                if isinstance(one, Proposal) and not one.is_decided:
+                if isinstance(one, Proposal) and not one.is_settled:
                     left = max(0.0, deadline - settings.clock())
                     seconds = min(left, _TURN) if len(found) > 1 else left
                     try:
@@ -146,7 +146,7 @@ def decided(
 
 def are_decided(answers: Sequence[Proposal | Told]) -> bool:
     """Whether a framework can be told all of them."""
-    return all(isinstance(one, Told) or one.is_decided for one in answers)
+    return all(isinstance(one, Told) or one.is_settled for one in answers)
 
 
 def may_run(one: Proposal | Told) -> bool:
@@ -173,6 +173,8 @@ def told(one: Proposal | Told) -> Told:
         return Told(note(one) + (text(result) if result is not None else one.words), ok=True)
     if one.status == "failed":
         return Told(f"{one.words} {text(result)}" if result is not None else one.words)
+    if one.status == "executing" and one.carried_out_by == "countersign":
+        return Told(f"{one.words} Do not repeat it.")
     if one.status == "executing":
         return Told(
             "It was approved and begun before; whether it had its effect is not known, so it was not run again. "
@@ -202,16 +204,21 @@ def admitted(
     *,
     given: Mapping[str, Any] | None = None,
     strict: bool = False,
+    unfit: Callable[[dict[str, Any]], str] | None = None,
 ) -> Flow[Proposal | Told]:
     """The redeemed proposal, whose arguments are now to be run once and reported; or what the model is told instead.
 
     `given` is what the framework is about to run: anything but the model's own or the approved arguments is refused
-    before the grant is used (`strict`: anything but the approved ones)."""
+    before the grant is used (`strict`: anything but the approved ones). `unfit` says why the tool would not run with
+    the approved arguments exactly as they are, if so (countersign.adapters.fitting)."""
     [[one]] = yield from decided([[call]], settings, timeout)
     if isinstance(one, Proposal) and one.is_approved and given is not None:
         fitting = [one.arguments] if strict else [one.arguments, call.arguments]
         if not any(is_same(given, arguments) for arguments in fitting):
             return Told("Nothing was done: the arguments at hand are not the ones that were approved.")
+    if isinstance(one, Proposal) and one.is_approved and unfit is not None and (why := unfit(one.arguments)):
+        log.warning("countersign: proposal %s is approved, and does not fit: %s", one.id, why)
+        return Told(f"Nothing was done, and the approval was not used: {why}")
     return (yield from redeemed(one, settings))
 
 

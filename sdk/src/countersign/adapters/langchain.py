@@ -13,16 +13,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from langchain.agents.middleware import AgentMiddleware, InterruptOnConfig
 from langchain.agents.middleware.human_in_the_loop import Decision, HITLRequest
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, AnyMessage, ToolCall, ToolMessage
+from langchain_core.tools import BaseTool
 from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command, Interrupt
+from pydantic import BaseModel
 
-from countersign.adapters import calls
+from countersign.adapters import calls, fitting
 from countersign.adapters.calls import Call, Client, Told
 from countersign.adapters.langgraph import Question, answered, aquestions, questions
 from countersign.flows import Flow
@@ -112,8 +115,8 @@ class CountersignMiddleware(AgentMiddleware[Any, Any, Any]):
         return _refused(done, request) if isinstance(done, Told) else done
 
     def _gate(self, call: Call, request: ToolCallRequest) -> Callable[[Settings], Flow[Proposal | Told]]:
-        given = request.tool_call["args"]
-        return lambda settings: calls.admitted(call, settings, self.timeout, given=given)
+        given, unfit = request.tool_call["args"], partial(_unfit, request.tool)
+        return lambda settings: calls.admitted(call, settings, self.timeout, given=given, unfit=unfit)
 
     def _call_of(self, request: ToolCallRequest) -> Call | None:
         """What the model asked for, which is not always what is about to run. None: not one of the guarded tools."""
@@ -210,6 +213,18 @@ def _decision(name: str, one: Proposal | Told, words: str, allowed: set[str]) ->
             return {"type": "approve"}
         return {"type": "edit", "edited_action": {"name": name, "args": one.arguments}}
     return {"type": "reject", "message": words} if "reject" in allowed else {"type": "approve"}
+
+
+def _unfit(tool: BaseTool | None, approved: dict[str, Any]) -> str:
+    """By the model that LangChain validates with, or, where it takes parts of the state itself, by that without them.
+    A tool that has only a JSON schema (of MCP, for one) gets the arguments as they are."""
+    whole = tool.args_schema if tool is not None else None
+    shown = tool.tool_call_schema if tool is not None and isinstance(whole, type) else None
+    if tool is None or not isinstance(whole, type) or not issubclass(whole, BaseModel):
+        return ""
+    if isinstance(shown, type) and issubclass(shown, BaseModel):
+        whole = whole if set(shown.model_fields) == set(whole.model_fields) else shown
+    return fitting.model(tool.name, whole, approved)
 
 
 def _messages(state: Any) -> Sequence[AnyMessage]:

@@ -12,7 +12,6 @@ For a `ToolNode`, pass the gate of `countersign.adapters.langchain` as `wrap_too
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -22,7 +21,7 @@ from langgraph.types import Command, Interrupt, StateSnapshot, interrupt
 from typing_extensions import NotRequired, TypedDict
 
 from countersign import flows
-from countersign.adapters import calls
+from countersign.adapters import calls, fitting
 from countersign.adapters.calls import Call, Client, Told
 from countersign.client import Countersign
 from countersign.errors import ArgumentsUnfit
@@ -135,10 +134,8 @@ def _gate(decision: Decision, function: Callable[..., Any], settings: Settings) 
     if not decision["proposal"]:
         return Told(decision.get("message", ""))
     proposal = yield from flows.get(decision["proposal"], settings)
-    try:
-        inspect.signature(function).bind(**proposal.arguments)
-    except TypeError as error:
-        raise ArgumentsUnfit(f"The approved arguments do not fit the function: {error}.") from error
+    if proposal.is_approved and (why := fitting.function(function, proposal.arguments)):
+        raise ArgumentsUnfit(why)
     return (yield from calls.redeemed(proposal, settings))
 
 

@@ -19,13 +19,16 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import Any, TypeVar, overload
 
 from agents import FunctionTool, RunState, default_tool_error_function, function_tool
+from agents.function_schema import function_schema
 from agents.items import ToolApprovalItem
 from agents.tool_context import ToolContext
+from pydantic import BaseModel
 
-from countersign.adapters import calls
+from countersign.adapters import calls, fitting
 from countersign.adapters.calls import Call, Client, Told
 from countersign.client import Countersign
 from countersign.errors import CountersignError
@@ -72,13 +75,19 @@ class Approvals:
     ) -> FunctionTool:
         explain = options.pop("failure_error_function", default_tool_error_function)
         inner = function_tool(function, **options, failure_error_function=None)
+        takes = function_schema(
+            function,
+            use_docstring_info=False,
+            name_override=inner.name,
+            strict_json_schema=options.get("strict_mode", True),
+        ).params_pydantic_model
         outer = copy(inner)
         outer.needs_approval = True
         self.action_types[inner.name] = action_type or inner.name
 
         async def invoke(context: ToolContext[Any], arguments: str) -> Any:
             try:
-                return await self._invoke(inner, context, arguments)
+                return await self._invoke(inner, takes, context, arguments)
             except CountersignError:
                 raise  # not for the model to mend: no connection, no permission to ask
             except Exception as error:
@@ -90,7 +99,9 @@ class Approvals:
         outer.on_invoke_tool = invoke
         return outer
 
-    async def _invoke(self, inner: FunctionTool, context: ToolContext[Any], arguments: str) -> Any:
+    async def _invoke(
+        self, inner: FunctionTool, takes: type[BaseModel], context: ToolContext[Any], arguments: str
+    ) -> Any:
         call = self._call(inner.name, context.tool_call_id, arguments, context.context, ())
 
         async def act(proposal: Proposal) -> tuple[Proposal, Any]:
@@ -98,7 +109,7 @@ class Approvals:
             return proposal, await inner.on_invoke_tool(context, approved)
 
         def gate(settings: Settings) -> Flow[Proposal | Told]:
-            return calls.admitted(call, settings)
+            return calls.admitted(call, settings, unfit=partial(fitting.model, inner.name, takes))
 
         done = await calls.arun(self.client, gate, act, lambda pair: ("succeeded", pair[1]))
         if isinstance(done, Told):

@@ -40,7 +40,7 @@ from pydantic_ai.tools import (
     ToolDenied,
 )
 
-from countersign.adapters import calls
+from countersign.adapters import calls, fitting
 from countersign.adapters.calls import Call, Client, Told
 from countersign.client import Countersign
 from countersign.flows import Flow
@@ -91,8 +91,14 @@ class Countersigned(AbstractCapability[Any]):
         asked = self._call(_asked(ctx.messages, call), ctx.messages)
         given = call.args_as_dict()
 
+        def unfit(approved: dict[str, Any]) -> str:
+            offered = tool_def.parameters_json_schema.get("properties", {})
+            # a function that takes one model gets its fields for its argument
+            alone = next(iter(args.values())) if len(args) == 1 and not set(args) & set(offered) else args
+            return fitting.values(call.tool_name, alone, approved)
+
         def gate(settings: Settings) -> Flow[Proposal | Told]:
-            return calls.admitted(asked, settings, self.timeout, given=given, strict=True)
+            return calls.admitted(asked, settings, self.timeout, given=given, strict=True, unfit=unfit)
 
         async def act(proposal: Proposal) -> tuple[Proposal, Any]:
             return proposal, await handler(args)

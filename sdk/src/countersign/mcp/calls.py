@@ -165,6 +165,8 @@ class Calls:
         self, call: Call, pin: Pin, proposal: Proposal, progress: Progress | None
     ) -> types.CallToolResult:
         proposal = await self._decided(proposal, progress)
+        if proposal.carried_out_by == "countersign" and proposal.is_decided:
+            return self._carried_out(call.key, proposal)
         if not proposal.is_decided:
             return _error(
                 f"Not decided yet, nothing was done. Do not call {pin.name} again; go on waiting with "
@@ -179,6 +181,24 @@ class Calls:
             return _error(proposal.words)
         making = self._keep(self._make(call.key, pin, proposal))
         return await asyncio.shield(making)
+
+    def _carried_out(self, key: str, proposal: Proposal) -> types.CallToolResult:
+        """Countersign makes the call itself: this gateway never does, and tells what became of it."""
+        if not proposal.is_settled:
+            return _error(
+                f"{proposal.words} Do not repeat it; its outcome comes with "
+                f'{WAIT}({{"proposal_id": "{proposal.id}"}}).'
+            )
+        if proposal.status == "returned":
+            return _error(
+                f"{proposal.words} Answer with {REVISE}: the proposal_id {proposal.id}, all arguments, and a reply."
+            )
+        self._journal.ended(key)
+        result = proposal.outcome.result if proposal.outcome else None
+        said = (
+            proposal.words if result is None else f"{proposal.words} {json.dumps(result, ensure_ascii=False)}"
+        )
+        return _text(said) if proposal.status == "succeeded" else _error(said)
 
     async def _decided(self, proposal: Proposal, progress: Progress | None) -> Proposal:
         settings = self._settings

@@ -56,7 +56,8 @@ class Row:
 
     def representation(self) -> dict[str, Any]:
         grant = {"token": self.token, "expires_at": self.grant_expires} if self.token else None
-        return self.shown | {"grant": grant if self.status == "approved" else None}
+        is_handed_out = self.status == "approved" and self.shown["carried_out_by"] == "agent"
+        return self.shown | {"grant": grant if is_handed_out else None}
 
 
 class Book:
@@ -66,6 +67,7 @@ class Book:
         self.changed = threading.Condition(threading.RLock())
         self.rows: dict[str, Row] = {}
         self.tiers: dict[str, str] = {}
+        self.executors: set[str] = set()
         self.denied: dict[str, str] = {}
         self.issuer = ""
         self.sequence = 0
@@ -129,6 +131,7 @@ class Book:
             "arguments": request["arguments"],
             "digest": _digest(kind, 1, request["arguments"]),
             "tier": tier,
+            "carried_out_by": "person" if tier == "advisory" else "agent",
             "route": {"queue": "fake", "quorum": 1, "reasons": reasons},
             "decision": _decision("approve", "tier", "", "policy") if status == "approved" else None,
             "outcome": None,
@@ -138,6 +141,8 @@ class Book:
             "expires_at": _text(now + timedelta(seconds=request.get("expires_in") or 2 * 86400)),
             "effective_at": None,
         }
+        if kind in self.executors and tier != "advisory":
+            shown["carried_out_by"] = "countersign"
         return Row(shown, key, content, request=dict(request))
 
     def find(self, proposal_id: str) -> Row:
@@ -163,6 +168,10 @@ class Book:
     def redeem(self, proposal_id: str, digest: str, token: str | None) -> dict[str, Any]:
         with self.changed:
             row = self.find(proposal_id)
+            if row.shown["carried_out_by"] == "countersign":
+                raise Refusal(
+                    409, "grant_refused", "Countersign carries this out itself. Wait for the outcome."
+                )
             if row.status != "approved" or not row.token:
                 raise Refusal(
                     409, "grant_refused", f"The proposal is {row.status}; there is nothing to redeem."
@@ -199,6 +208,22 @@ class Book:
                 )
             row.shown["outcome"] = said | {"reported_at": _text(datetime.now(timezone.utc))}
             return self.become(row, str(body["status"]))
+
+    def carry_out(self, proposal_id: str, status: str, result: Any) -> dict[str, Any]:
+        """What Countersign does where it acts itself: redeem, call, and write down what was answered."""
+        with self.changed:
+            row = self.find(proposal_id)
+            if row.status == "approved":
+                self.become(row, "executing")
+            row.shown["outcome"] = {
+                "status": status,
+                "result": result,
+                "external_id": "",
+                "cost": None,
+                "occurred_at": None,
+                "reported_at": _text(datetime.now(timezone.utc)),
+            }
+            return self.become(row, status)
 
     def withdraw(self, proposal_id: str) -> dict[str, Any]:
         with self.changed:

@@ -154,6 +154,14 @@ class FakeServer:
         """in_the_loop (everything waits: as it is at first), on_the_loop, out_of_the_loop or advisory."""
         self._book.tiers[action_type] = tier
 
+    def executor(self, action_type: str) -> None:
+        """From now on Countersign carries this action type out itself: approve it, then `carry_out`."""
+        self._book.executors.add(action_type)
+
+    def carry_out(self, of: Proposal | str, status: str = "succeeded", result: Any = None) -> Proposal:
+        """What became of it where Countersign acts itself: succeeded, failed or unknown."""
+        return proposal_from(self._book.carry_out(_id(of), status, result))
+
     def deny(self, action_type: str, why: str = "The policy forbids it.") -> None:
         """Refuse this action type from now on."""
         self._book.denied[action_type] = why
