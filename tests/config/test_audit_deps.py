@@ -53,6 +53,13 @@ def test_everything_that_is_installed_is_pinned_and_hashed(name: str) -> None:
     assert locked and audit.unhashed(locked) == []
 
 
+def test_locks_name_no_host() -> None:
+    """Where packages come from is the installation's affair: a mirror, a cache, a registry of the house."""
+    locks = [*(ROOT / "config" / "locks").glob("*.txt"), ROOT / "tests" / "mcp" / "node" / "package-lock.json"]
+    assert len(locks) == 4
+    assert [lock.name for lock in locks if "://" in lock.read_text()] == []
+
+
 def test_a_hole_fails_until_somebody_has_looked_at_it() -> None:
     report = {"vulnerabilities": [HOLE], "adverse_statuses": []}
     assert audit.judged(report, {}) == (["one 1.0: GHSA-1 A hole; mended in 1.1"], [])
