@@ -11,7 +11,7 @@ from django.urls import reverse
 from accounts.exceptions import NotFound
 from agents.exceptions import BadCredential
 from approvals import news
-from config import streaming, waiting
+from config import doors, streaming, waiting
 from tests.access import table
 from tests.access.asking import EVERYBODY, PEOPLE, Crowd
 from tests.access.conftest import undone
@@ -88,7 +88,7 @@ def test_live_messages_are_of_things_one_may_see(who: str, crowd: Crowd) -> None
 @pytest.fixture
 def same_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A door begins and ends with a connection of its own thread; here the world lives in this one's transaction."""
-    for door in (streaming, waiting):
+    for door in (streaming, doors):
         monkeypatch.setattr(door, "close_old_connections", lambda: None)
 
 
