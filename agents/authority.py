@@ -1,10 +1,11 @@
 """The version number of all authority, and the per-process cache that is valid for one number."""
 
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.models import Q
@@ -83,16 +84,16 @@ class Cache:
             if vouched is None:
                 return None
             return _keep(self._bearers, token_hash, self._vouched_for(vouched))
-        credential = (
-            Credential.objects.filter(token_hash=token_hash, revoked_at=None)
-            .select_related("agent__owner", "agent__team")
-            .first()
-        )
-        bearer = None
-        if credential is not None:
-            where = networks.parsed(credential.networks)
-            bearer = Bearer(credential.agent, credential.pk, credential.expires_at, where)
-        return _keep(self._bearers, token_hash, bearer)
+        return _keep(self._bearers, token_hash, _of_ours([token_hash]).get(token_hash))
+
+    def learn(self, token_hashes: Iterable[bytes]) -> None:
+        """Look all of ours up that are not known yet, by one query: after a change of authority every agent is
+        unknown, and thousands may be waiting."""
+        unknown = {one for one in token_hashes if one not in self._bearers and not identity.is_digest(one)}
+        if unknown:
+            found = _of_ours(unknown)
+            for token_hash in unknown:
+                _keep(self._bearers, token_hash, found.get(token_hash))
 
     def still(self, token_hash: bytes) -> Bearer | None:
         """The same for somebody who was let in before and still listens: of an issuer's token counts what was last
@@ -146,6 +147,15 @@ class Cache:
             return self._mandates[key]
         found = Mandate.objects.filter(agent=agent, action_type=action_type, active=True).first()
         return _keep(self._mandates, key, found)
+
+
+def _of_ours(token_hashes: Iterable[bytes]) -> dict[bytes, Bearer]:
+    """Whom tokens of our own name, by their hashes."""
+    credentials = Credential.objects.filter(token_hash__in=list(token_hashes), revoked_at=None)
+    return {
+        bytes(one.token_hash or b""): Bearer(one.agent, one.pk, one.expires_at, networks.parsed(one.networks))
+        for one in credentials.select_related("agent__owner", "agent__team")
+    }
 
 
 def is_of(one: Identity, vouched: Vouched) -> bool:
@@ -239,3 +249,35 @@ def note_use(credential_id: int, address: str | None = None) -> None:
     where = _where(address)
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - timedelta(seconds=NOTED_EVERY))
     Credential.objects.filter(stale, pk=credential_id).update(last_used_at=now, last_used_from=where[:64])
+
+
+_USED = """
+UPDATE agents_credential c SET last_used_at = %(now)s, last_used_from = used.place
+FROM unnest(%(ids)s::bigint[], %(places)s::text[]) AS used (id, place)
+WHERE c.id = used.id AND c.id IN (
+    SELECT id FROM agents_credential
+    WHERE id = ANY (%(ids)s::bigint[]) AND (last_used_at IS NULL OR last_used_at <= %(stale)s)
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+"""
+
+
+def note_uses(used: Mapping[int, str]) -> None:
+    """As `note_use`, for many credentials, each with the address that it was used from, by one statement. Another
+    process that notes the same ones has it noted; nobody waits for the other."""
+    ticks = time.monotonic()
+    due = {
+        pk: where[:64] for pk, where in used.items() if ticks - _noted.get(pk, -NOTED_EVERY) >= NOTED_EVERY
+    }
+    if not due:
+        return
+    _noted.update(dict.fromkeys(due, ticks))
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "now": now,
+        "stale": now - timedelta(seconds=NOTED_EVERY),
+        "ids": list(due),
+        "places": list(due.values()),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_USED, values)

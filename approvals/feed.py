@@ -124,7 +124,7 @@ def read_cursor(text: str, *, agent_id: int) -> Cursor:
     database that is gone: after a restore from a backup transactions are numbered anew from there."""
     cursor, words, seal = _decoded(text)
     cursor = replace(cursor, agent_id=agent_id, epoch=now().epoch)
-    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    keys = [settings.SECRET_KEY, *map(str, settings.SECRET_KEY_FALLBACKS)]
     if not any(hmac.compare_digest(seal, _seal(words, agent_id, cursor.epoch, key)) for key in keys):
         raise CursorGone(f"It was not given to this agent, or the database was restored since. {_REMEDY}")
     with connection.cursor() as asked:

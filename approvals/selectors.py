@@ -1,5 +1,6 @@
 """What people and agents may see: one place that selects and authorises together."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -219,9 +220,21 @@ def own_proposal(agent_id: int, proposal_id: UUID) -> Proposal:
     return found
 
 
+def own_of_each(asked: Iterable[tuple[int, UUID]]) -> dict[tuple[int, UUID], Proposal]:
+    """Each proposal that is the own one of the agent who asks for it; what is not, or was planted, is left out (I9)."""
+    pairs = set(asked)
+    found = _representable().filter(pk__in={pk for _, pk in pairs}, planted=False)
+    return {pair: one for one in found if (pair := (one.agent_id, one.pk)) in pairs}
+
+
 def own_by_key(agent_id: int, key: str) -> Proposal | None:
     """The agent's own proposal under this idempotency key, as `own_proposals` has them."""
     return _own(agent_id).filter(idempotency_key=key).first()
+
+
+def versions(proposal_ids: list[UUID]) -> dict[UUID, int]:
+    """What version each of them is at, by one query. For who holds them already: it says nothing of whose they are."""
+    return dict(Proposal.objects.filter(pk__in=proposal_ids).values_list("pk", "version"))
 
 
 def own_by_id(agent_id: int, proposal_ids: list[UUID]) -> list[Proposal]:
@@ -245,9 +258,12 @@ def own_proposals(
 
 def _own(agent_id: int) -> QuerySet[Proposal]:
     """What an agent may know of, with all that its representation needs."""
+    return _representable().filter(agent_id=agent_id, planted=False)
+
+
+def _representable() -> QuerySet[Proposal]:
     return (
         Proposal.objects.select_related("action_type__reversible_by", "queue", "agent", "grant", "outcome")
         .select_related("rollback_request__asked_by")
         .defer("plain_context", "reasoning", "summary", "current_state", "metadata")
-        .filter(agent_id=agent_id, planted=False)
     )

@@ -3,15 +3,17 @@
 No middleware stands before them, so each says itself whom it refused and spends from the agent's allowance."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple
 
 from django.db import OperationalError, close_old_connections
 from django.http import HttpResponse
 
 from accounts.exceptions import DomainError
-from agents import http
+from agents import authority, http, identity
+from agents.authority import Bearer
 from audit.events import Source
 from config import limits, refusals
 from config.bridge import Scope, Send
@@ -55,6 +57,50 @@ async def refusal(scope: Scope, error: DomainError | OperationalError) -> HttpRe
     if error.status in (401, 403, 429):
         await read(_note, scope, error)
     return http.problem_of(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Comer:
+    """By which token somebody asks, and from where. `pays`: he has just come."""
+
+    authorization: str
+    address: str
+    pays: bool = True
+
+
+def is_of_issuer(authorization: str) -> bool:
+    """Whether an issuer's keys may have to be fetched to know the token. Nobody else should wait for that."""
+    return identity.is_shaped(authorization.partition(" ")[2].strip())
+
+
+def admit(comers: Sequence[Comer]) -> list[Bearer | DomainError]:
+    """The agent of each, with the authority that it has now, or why it is refused; runs in a reader thread.
+
+    For all of them one look at the authority's number, one query for those that are not known yet and one note of
+    their use. Who has just come pays (`spend`)."""
+    cache = authority.fresh()
+    hashes: dict[int, bytes] = {}
+    found: dict[int, Bearer | DomainError] = {}
+    for place, comer in enumerate(comers):
+        try:
+            hashes[place] = http.bearer_hash(comer.authorization)
+        except DomainError as error:
+            found[place] = error
+    cache.learn(hashes.values())
+    used: dict[int, str] = {}
+    for place, token_hash in hashes.items():
+        comer = comers[place]
+        try:
+            if comer.pays:
+                spend(comer.authorization, comer.address)
+            bearer = found[place] = http.admitted(cache, token_hash, address=comer.address)
+        except DomainError as error:
+            found[place] = error
+        else:
+            if comer.pays:
+                used[bearer.credential_id] = comer.address
+    authority.note_uses(used)
+    return [found[place] for place in range(len(comers))]
 
 
 def spend(authorization: str, where: str) -> None:

@@ -9,8 +9,9 @@ revoked credential ends them too."""
 
 import asyncio
 import time
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -24,7 +25,8 @@ from approvals.exceptions import TooManyStreams
 from approvals.feed import Cursor
 from config import doors
 from config.bridge import Receive, Scope, Send
-from config.waiting import hub, of_agent
+from config.reading import Readings
+from config.waiting import Ear, hub, of_agent
 
 log = structlog.get_logger(__name__)
 PATH = "/api/v1/events"
@@ -57,7 +59,7 @@ class Stream:
     address: str
     agent_id: int
     cursor: Cursor
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    woken: Ear = field(default_factory=Ear)
     over: bool = False
 
     def end(self) -> None:
@@ -108,13 +110,14 @@ class Streams:
             self._sweep = None
 
     async def _look(self) -> None:
-        """Until nobody listens. While the database is away everybody is left as he is, and all are woken after it."""
+        """Until nobody listens. While the database is away everybody is left as he is; the next look goes back to where
+        the last one was."""
         cursor: Cursor | None = None
         checked = time.monotonic()
         while self._count:
             await asyncio.sleep(SWEEP)
             try:
-                agents, cursor = await doors.read(_changed, list(self._by_agent), cursor)
+                agents, cursor = await doors.read(_changed, self._by_agent, cursor)
                 if time.monotonic() - checked >= RECHECK:
                     checked = time.monotonic()
                     streams = [stream for group in self._by_agent.values() for stream in group]
@@ -122,16 +125,17 @@ class Streams:
                         stream.end()
             except (DatabaseError, InterfaceError) as error:
                 log.warning("sweep_failed", error=str(error)[:200])
-                cursor = None
                 continue
             for agent_id in agents:
                 hub.wake(of_agent(agent_id))
 
 
-def _changed(agent_ids: list[int], cursor: Cursor | None) -> tuple[set[int], Cursor]:
-    """Whom to wake; everybody where it is not known since when."""
+def _changed(agent_ids: Iterable[int], cursor: Cursor | None) -> tuple[set[int], Cursor]:
+    """Whom to wake; everybody where it is not known since when. `agent_ids` is looked at once the new cursor has been
+    taken: who subscribed before a change that this cursor counts as seen is among them."""
     if cursor is None:
-        return set(agent_ids), feed.now()
+        seen = feed.now()
+        return set(agent_ids), seen
     return feed.agents_with_news(agent_ids, cursor)
 
 
@@ -141,10 +145,15 @@ def _no_longer_good(streams: list[Stream]) -> list[Stream]:
     Nobody is asked for keys: one issuer that answers slowly would hold up everybody's sweep, and one that is away says
     nothing against its agents. Each reading verifies the token anew."""
     cache, now = authority.fresh(), timezone.now()
+    names: dict[Stream, bytes] = {}
+    for stream in streams:
+        with suppress(DomainError):
+            names[stream] = http.token_name(stream.authorization)
+    cache.learn(names.values())
     ended = []
     for stream in streams:
         try:
-            bearer = cache.still(http.token_name(stream.authorization))
+            bearer = cache.still(names[stream]) if stream in names else None
         except IssuerUnavailable:
             continue
         except DomainError:
@@ -173,8 +182,10 @@ def matches(scope: Scope) -> bool:
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Stream to an agent what happens to its own proposals, from where it left off."""
+    comer = doors.Comer(doors.header(scope, b"authorization"), doors.address(scope))
+    resumed = doors.header(scope, b"last-event-id")
     try:
-        stream = await doors.read(_opened, scope)
+        stream = await _opening(comer, resumed)
         streams.check_room(stream.agent_id)
     except (DomainError, OperationalError) as error:
         await doors.send_whole(send, await doors.refusal(scope, error))
@@ -182,34 +193,68 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     streams.add(stream)
     watcher = asyncio.create_task(_watch(receive, stream))
     try:
-        await _serve(stream, send)
+        try:
+            if not resumed:
+                stream.cursor = await _beginnings.one(stream)
+        except OperationalError as error:
+            await doors.send_whole(send, await doors.refusal(scope, error))
+        else:
+            await _serve(stream, send, more=bool(resumed))
     finally:
         watcher.cancel()
         streams.remove(stream)
 
 
-def _opened(scope: Scope) -> Stream:
-    """Who listens, and from where on; runs in a reader thread."""
-    authorization, where = doors.header(scope, b"authorization"), doors.address(scope)
-    doors.spend(authorization, where)
-    bearer = http.authenticate(authorization, address=where)
-    cursor = api_events.opening(doors.header(scope, b"last-event-id"), bearer.agent.pk)
-    return Stream(authorization, where, bearer.agent.pk, cursor)
+async def _opening(comer: doors.Comer, resumed: str) -> Stream:
+    """Who listens, and from where on, found out together with others who come."""
+    if doors.is_of_issuer(comer.authorization):
+        [found] = await doors.read(_opened, [(comer, resumed)])
+        if isinstance(found, Exception):
+            raise found
+        return found
+    return await _openings.one((comer, resumed))
 
 
-async def _serve(stream: Stream, send: Send) -> None:
+def _opened(comers: Sequence[tuple[doors.Comer, str]]) -> list[Stream | Exception]:
+    """A stream for each, or why it is refused; runs in a reader thread."""
+    present = feed.now()
+    found: list[Stream | Exception] = []
+    admitted = doors.admit([comer for comer, _ in comers])
+    for (comer, resumed), bearer in zip(comers, admitted, strict=True):
+        try:
+            if isinstance(bearer, Exception):
+                raise bearer
+            agent_id = bearer.agent.pk
+            cursor = api_events.opening(resumed, agent_id) if resumed else replace(present, agent_id=agent_id)
+            found.append(Stream(comer.authorization, comer.address, agent_id, cursor))
+        except DomainError as error:
+            found.append(error)
+    return found
+
+
+def _begun(these: Sequence[Stream]) -> list[Cursor | Exception]:
+    """Where streams begin that resume nothing. They are subscribed by now, so what commits later wakes them."""
+    present = feed.now()
+    return [replace(present, agent_id=stream.agent_id) for stream in these]
+
+
+_openings, _beginnings = Readings(_opened), Readings(_begun)
+
+
+async def _serve(stream: Stream, send: Send, *, more: bool) -> None:
     """Send what there is, then whenever something has come; in between a comment shows that the line is alive.
 
-    The stream is subscribed before it reads for the first time, and woken is cleared before each reading: what commits
-    after the reading wakes it again."""
+    The stream is subscribed before it has its first cursor or reads for the first time (`more`: what it resumes), and
+    woken is cleared before each reading: what commits after the reading wakes it again."""
     loop = asyncio.get_running_loop()
-    ends_at, reads_at = loop.time() + LONGEST, loop.time()
+    ends_at, reads_at = loop.time() + LONGEST, loop.time() + REREAD
     await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-    content, more = api_events.greeting(stream.cursor), True
+    content = api_events.greeting(stream.cursor)
     while await _sent(send, content) and not stream.over and not (hub.is_draining and not more):
         if not more:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stream.woken.wait(), HEARTBEAT)
+            with suppress(TimeoutError):  # not wait_for, which costs a task for as long as it waits
+                async with asyncio.timeout(HEARTBEAT):
+                    await stream.woken.wait()
         if loop.time() >= ends_at or stream.over:
             break
         content = api_events.COMMENT
@@ -222,7 +267,8 @@ async def _serve(stream: Stream, send: Send) -> None:
                 break
             content = content or api_events.place(stream.cursor)
     with suppress(OSError, TimeoutError):
-        await asyncio.wait_for(send({"type": "http.response.body"}), SEND_TIMEOUT)
+        async with asyncio.timeout(SEND_TIMEOUT):
+            await send({"type": "http.response.body"})
 
 
 def _read(stream: Stream) -> tuple[bytes, bool]:
@@ -237,8 +283,8 @@ def _read(stream: Stream) -> tuple[bytes, bool]:
 async def _sent(send: Send, content: bytes) -> bool:
     """Whether the client still takes what it is sent."""
     try:
-        message = {"type": "http.response.body", "body": content, "more_body": True}
-        await asyncio.wait_for(send(message), SEND_TIMEOUT)
+        async with asyncio.timeout(SEND_TIMEOUT):
+            await send({"type": "http.response.body", "body": content, "more_body": True})
     except (OSError, TimeoutError):
         return False
     return True

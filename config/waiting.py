@@ -1,30 +1,33 @@
 """The waiting door: long-polls as plain ASGI, outside Django's handler (STACK.md).
 
 One LISTEN connection per process hears of every change at its commit and wakes who waits for that proposal.
-A waiter subscribes, then reads the state, then waits, so that nothing falls between; after a lost connection
-everybody reads again. Waiting costs a coroutine, reading borrows one of a few threads."""
+A waiter subscribes, then reads the state, then waits, so that nothing falls between; after a lost connection one
+query finds whose proposal has changed meanwhile. Waiting costs a coroutine, reading borrows one of a few threads,
+together with whoever else reads at that moment (config/reading.py)."""
 
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
 import structlog
-from django.db import OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.http import HttpResponse
 from psycopg.conninfo import make_conninfo
 
-from accounts.exceptions import DomainError
+from accounts.exceptions import DomainError, NotFound
 from agents import http
+from agents.authority import Bearer
 from approvals import api, api_imports, representation, selectors, states
 from approvals.models import Proposal
 from approvals.transitions import CHANNEL
 from config import doors
 from config.bridge import Receive, Scope, Send
+from config.reading import Readings
 
 log = structlog.get_logger(__name__)
 RETRY = 1.0
@@ -37,11 +40,19 @@ _SHOWN: dict[str, Callable[[Proposal], bytes]] = {
 }
 """Where a proposal can be waited for, and how it is shown there."""
 _PATH = re.compile(rf"/api/v1/({'|'.join(_SHOWN)})/([0-9a-fA-F-]{{36}})\Z")
+_AGENT = "agent:"
 
 
 def of_agent(agent_id: int) -> str:
     """What to subscribe to for every change of an agent's proposals."""
-    return f"agent:{agent_id}"
+    return f"{_AGENT}{agent_id}"
+
+
+class Ear(asyncio.Event):
+    """What wakes one waiter; `version` is the last that it read of its proposal, 0 before it has read."""
+
+    version = 0
+    is_gone = False
 
 
 class Hub:
@@ -49,7 +60,7 @@ class Hub:
     changes."""
 
     def __init__(self) -> None:
-        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._waiting: defaultdict[str, set[Ear]] = defaultdict(set)
         self._listener: asyncio.Task[None] | None = None
         self.is_draining = False
 
@@ -58,15 +69,15 @@ class Hub:
         self.is_draining = True
         self._wake_all()
 
-    def subscribe(self, key: str) -> asyncio.Event:
+    def subscribe(self, key: str) -> Ear:
         """An event that is set when the proposal of this id, or one of the agent (`of_agent`), may have changed."""
         if self._listener is None or self._listener.done():
             self._listener = asyncio.create_task(self._listen())
-        event = asyncio.Event()
+        event = Ear()
         self._waiting[key].add(event)
         return event
 
-    def unsubscribe(self, key: str, event: asyncio.Event) -> None:
+    def unsubscribe(self, key: str, event: Ear) -> None:
         self._waiting[key].discard(event)
         if not self._waiting[key]:
             del self._waiting[key]
@@ -89,7 +100,7 @@ class Hub:
         while True:
             try:
                 await self._hear()
-            except (psycopg.Error, OSError, TimeoutError) as error:
+            except (psycopg.Error, DatabaseError, InterfaceError, OSError, TimeoutError) as error:
                 log.warning("listener_lost", error=str(error)[:200])
             await asyncio.sleep(RETRY)
 
@@ -97,7 +108,7 @@ class Hub:
         listener = await psycopg.AsyncConnection.connect(_conninfo(), autocommit=True)
         async with listener:
             await listener.execute(f'LISTEN "{CHANNEL}"')
-            self._wake_all()
+            await self._catch_up()
             while True:
                 async for notice in listener.notifies(timeout=CHECK):
                     proposal_id, _, *agent = notice.payload.split(" ")
@@ -107,6 +118,16 @@ class Hub:
                 await asyncio.wait_for(
                     listener.execute("SELECT 1"), CHECK
                 )  # a half-dead connection is found out
+
+    async def _catch_up(self) -> None:
+        """Wake whose proposal has changed while nothing was heard. Streams have a look of their own every second
+        (config/events.py)."""
+        waiting = {UUID(key): ears for key, ears in self._waiting.items() if not key.startswith(_AGENT)}
+        versions = await doors.read(selectors.versions, list(waiting)) if waiting else {}
+        for proposal_id, ears in waiting.items():
+            for ear in ears:
+                if ear.version != versions.get(proposal_id):
+                    ear.set()
 
     def _wake_all(self) -> None:
         for events in self._waiting.values():
@@ -160,7 +181,6 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             _known(scope),
             _SHOWN[found[1]],
         )
-        await doors.read(doors.spend, asked.authorization, asked.address)
         response = await _wait(asked, seconds, after, receive)
     except (DomainError, OperationalError) as error:
         response = await doors.refusal(scope, error)
@@ -178,7 +198,7 @@ class _Asked:
     authorization: str
     address: str
     known: str
-    shown: Callable[[Proposal], bytes]
+    shown: Callable[[Proposal], bytes] = representation.of
 
 
 async def _wait(asked: _Asked, seconds: float, after: int | None, receive: Receive) -> HttpResponse | None:
@@ -187,36 +207,92 @@ async def _wait(asked: _Asked, seconds: float, after: int | None, receive: Recei
     deadline = loop.time() + seconds
     key = str(asked.proposal_id)
     changed = hub.subscribe(key)
-    gone = asyncio.create_task(_disconnected(receive))
+    watcher = asyncio.create_task(_watch(receive, changed))
+    pays, is_news = True, False
     try:
         while True:
             changed.clear()
-            version, is_open, content = await doors.read(_read, asked)
-            news = not is_open if after is None else version > after
+            state = await _reading(asked, pays=pays, is_news=is_news)
+            changed.version, pays = state.version, False
+            news = not state.is_open if after is None else state.version > after
             left = deadline - loop.time()
             if news or left <= 0 or hub.is_draining:
-                return http.as_known(content, asked.known)
-            woken = asyncio.create_task(changed.wait())
-            await asyncio.wait({woken, gone}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            woken.cancel()
-            if gone.done():
+                return http.as_known(state.content, asked.known)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await changed.wait()
+            is_news = changed.is_set() and not hub.is_draining
+            if changed.is_gone:
                 return None
     finally:
-        gone.cancel()
+        watcher.cancel()
         hub.unsubscribe(key, changed)
 
 
-def _read(asked: _Asked) -> tuple[int, bool, bytes]:
-    """(version, still undecided, JSON), read with the agent's authority as it is now, an issuer's token with its
-    signature and its end; runs in a reader thread."""
-    bearer = http.authenticate(asked.authorization, address=asked.address)
-    proposal = selectors.own_proposal(bearer.agent.pk, asked.proposal_id)
-    return proposal.version, proposal.state in states.OPEN, asked.shown(proposal)
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A proposal as it was read: whether it is still undecided, and its JSON."""
+
+    version: int
+    is_open: bool
+    content: bytes
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _reading(asked: _Asked, *, pays: bool, is_news: bool) -> _State:
+    """Read together with others. Who has been told of news does not queue behind those who come."""
+    if doors.is_of_issuer(asked.authorization):
+        return await doors.read(_read, asked, pays)
+    return await (_of_news if is_news else _of_comers).one((asked, pays))
+
+
+def _read(asked: _Asked, pays: bool = False) -> _State:
+    """As `_read_several`, for one. Raises what is wrong."""
+    [found] = _read_several([(asked, pays)])
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _read_several(all_asked: Sequence[tuple[_Asked, bool]]) -> list[_State | Exception]:
+    """The state for each, or why it is refused, with the agents' authority as it is now; runs in a reader thread."""
+    admitted = doors.admit(
+        [doors.Comer(asked.authorization, asked.address, pays) for asked, pays in all_asked]
+    )
+    wanted = [
+        (bearer.agent.pk, asked.proposal_id) if isinstance(bearer, Bearer) else None
+        for (asked, _), bearer in zip(all_asked, admitted, strict=True)
+    ]
+    own = selectors.own_of_each(pair for pair in wanted if pair is not None)
+    plain = {asked.proposal_id for asked, _ in all_asked if asked.shown is representation.of}
+    shown = representation.encoded([one for one in own.values() if one.pk in plain])
+    found: list[_State | Exception] = []
+    for (asked, _), bearer, pair in zip(all_asked, admitted, wanted, strict=True):
+        if pair is None:
+            assert isinstance(bearer, Exception)
+            found.append(bearer)
+        elif (proposal := own.get(pair)) is None:
+            found.append(NotFound("There is no such proposal of this agent."))
+        else:
+            found.append(_state(proposal, asked, shown))
+    return found
+
+
+def _state(proposal: Proposal, asked: _Asked, shown: dict[UUID, bytes]) -> _State | Exception:
+    try:
+        content = shown[proposal.pk] if asked.shown is representation.of else asked.shown(proposal)
+    except DomainError as error:
+        return error
+    return _State(proposal.version, proposal.state in states.OPEN, content)
+
+
+_of_comers, _of_news = Readings(_read_several), Readings(_read_several)
+
+
+async def _watch(receive: Receive, ear: Ear) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    ear.is_gone = True
+    ear.set()
 
 
 def _known(scope: Scope) -> str:

@@ -3,8 +3,10 @@
 uvicorn's own `--fd` takes every inherited socket for a Unix one, so asyncio leaves TCP_NODELAY off and each answer
 waits some 40 ms for the client's delayed acknowledgement. Here the socket keeps its family."""
 
+import resource
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -32,7 +34,16 @@ def forwarding() -> dict[str, Any]:
     return {"proxy_headers": bool(named), "forwarded_allow_ips": named}
 
 
+def take_files() -> None:
+    """As many open files as the system lets this process have. Many systems start it with 1,024, and every waiting
+    agent is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main() -> None:
+    take_files()
     listener = socket.socket(fileno=int(sys.argv[1]))
     config = uvicorn.Config(
         asgi.application,

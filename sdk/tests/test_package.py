@@ -74,10 +74,10 @@ def only(names: set[str], into: Path) -> None:
 def test_the_wheel_installs_alone_and_needs_httpx_only(tmp_path: Path) -> None:
     uv = [sys.executable, "-m", "uv", "--quiet", "--offline", "--no-config"]
     environment = os.environ | {"UV_CACHE_DIR": str(tmp_path / "cache")}
-    subprocess.run(
-        [*uv, "build", "--wheel", "--out-dir", str(tmp_path / "dist"), str(SDK)], check=True, env=environment
-    )
-    [wheel] = (tmp_path / "dist").glob("*.whl")
+    subprocess.run([*uv, "build", "--out-dir", str(tmp_path / "dist"), str(SDK)], check=True, env=environment)
+    [wheel] = (tmp_path / "dist").glob(
+        "*.whl"
+    )  # built from the source distribution, as uv does it without --wheel
     subprocess.run(
         [
             *uv,
@@ -114,6 +114,23 @@ def test_nothing_of_the_server_is_imported(file: Path) -> None:
             names = [node.module or ""]
         for name in names:
             assert name.partition(".")[0] not in OF_THE_SERVER
+
+
+@pytest.mark.parametrize(
+    "file",
+    sorted([*SOURCE.rglob("*.py"), *(SDK / "tests").glob("*.py")]),
+    ids=lambda file: str(file.relative_to(SDK)),
+)
+def test_it_is_written_in_the_oldest_python_it_is_for(file: Path) -> None:
+    """The grammar only; what of the library is used, mypy knows with --python-version 3.10."""
+    ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 10))
+
+
+def test_every_extra_is_named_in_the_readme() -> None:
+    text = (SDK / "pyproject.toml").read_text()
+    [extras] = re.findall(r"^\[project\.optional-dependencies\]$(.*?)^\[", text, re.DOTALL | re.MULTILINE)
+    named = re.findall(r"\[([a-z-]+)\]", (SDK / "README.md").read_text().split("```")[1])
+    assert sorted(named) == sorted(re.findall(r"^([a-z-]+) = ", extras, re.MULTILINE))
 
 
 def test_it_says_one_version() -> None:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from accounts.exceptions import NotFound
 from agents.exceptions import BadCredential
 from approvals import news, representation
-from config import streaming, waiting
+from config import doors, streaming, waiting
 from tests.access import table
 from tests.access.asking import EVERYBODY, PEOPLE, Crowd
 from tests.access.conftest import undone
@@ -88,7 +88,7 @@ def test_live_messages_are_of_things_one_may_see(who: str, crowd: Crowd) -> None
 @pytest.fixture
 def same_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A door begins and ends with a connection of its own thread; here the world lives in this one's transaction."""
-    for door in (streaming, waiting):
+    for door in (streaming, doors):
         monkeypatch.setattr(door, "close_old_connections", lambda: None)
 
 
@@ -105,13 +105,13 @@ def test_only_who_is_signed_in_and_active_listens(who: str, crowd: Crowd) -> Non
 def test_only_its_own_agent_waits_for_a_proposal(crowd: Crowd) -> None:
     world = crowd.world
 
-    def read(header: str) -> tuple[int, bool, bytes]:
+    def read(header: str) -> waiting._State:
         return waiting._read(
             waiting._Asked(world.here.pending.pk, header, "127.0.0.1", "", representation.of)
         )
 
-    _, is_open, content = read(f"Bearer {world.here.the.token}")
-    assert is_open and str(world.here.pending.pk).encode() in content
+    found = read(f"Bearer {world.here.the.token}")
+    assert found.is_open and str(world.here.pending.pk).encode() in found.content
     with pytest.raises(NotFound):
         read(f"Bearer {world.there.the.token}")
     for header in ("", "Bearer made-up", f"Basic {world.here.the.token}"):

@@ -55,7 +55,10 @@ def test_everything_that_is_installed_is_pinned_and_hashed(name: str) -> None:
 
 def test_locks_name_no_host() -> None:
     """Where packages come from is the installation's affair: a mirror, a cache, a registry of the house."""
-    locks = [*(ROOT / "config" / "locks").glob("*.txt"), ROOT / "tests" / "mcp" / "node" / "package-lock.json"]
+    locks = [
+        *(ROOT / "config" / "locks").glob("*.txt"),
+        ROOT / "tests" / "mcp" / "node" / "package-lock.json",
+    ]
     assert len(locks) == 4
     assert [lock.name for lock in locks if "://" in lock.read_text()] == []
 

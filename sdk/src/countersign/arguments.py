@@ -22,7 +22,12 @@ class Shape:
 
     def __init__(self, function: Callable[..., Any], omit: Collection[str] = ()) -> None:
         self.name = getattr(function, "__qualname__", repr(function))
-        self.signature = inspect.signature(function)
+        try:
+            self.signature = inspect.signature(function)
+        except ValueError as error:  # of some that are built in
+            raise TypeError(
+                f"{self.name} does not say which arguments it takes: wrap it in a function"
+            ) from error
         parameters = list(self.signature.parameters)
         unknown = set(omit) - set(parameters)
         if isinstance(omit, str) or unknown:
