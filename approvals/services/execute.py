@@ -221,7 +221,7 @@ def _make(call: _Call, clock: Clock) -> None:
 def _answer(call: _Call) -> fetching.Answer:
     """Raises what `fetching.post` raises. Whoever slept between the lease and here calls nobody."""
     body, headers = executing.body_of(call.proposal), executing.headers(call.grant.token, str(call.grant.pk))
-    allowed = webhooks.open_networks()
+    allowed = webhooks.open_networks(webhooks.Purpose.EXECUTORS)
     left = LONGEST - (time.monotonic() - call.began)
     if left <= 0:
         raise fetching.NotReached("The caller was held up, and nothing was sent.")

@@ -338,9 +338,43 @@ def test_only_admins_name_an_address_and_it_must_be_one(till: Till) -> None:
     form |= {"schema": json.dumps(kind.schema), "material": "/amount\n/iban", "systems": ""}
     refused = boss.post(where, {**form, "executor_url": "file:///etc/passwd"})
     assert "Must begin with https://." in refused.content.decode()
+    for secret in ("https://pay.example/x?key=1", "https://pay.example/x?", "https://a:b@pay.example/x"):
+        refused = boss.post(where, {**form, "executor_url": secret})
+        assert refused.context["form"].errors["executor_url"], secret
     assert boss.post(where, {**form, "executor_url": "https://pay.example/x"}).status_code == 302
     kind.refresh_from_db()
     assert kind.executor_url == "https://pay.example/x"
     assert "https://pay.example/x" in boss.get(f"/setup/action-types/{kind.name}/").content.decode()
     event = AuditEvent.objects.filter(kind="action_type.saved").latest("pk")
     assert event.data["after"]["executor_url"] == "https://pay.example/x"
+
+
+@pytest.mark.parametrize("before", ["the agent", "another server"])
+def test_an_approval_does_not_follow_the_action_to_another_address(till: Till, before: str) -> None:
+    named(till.the, "" if before == "the agent" else "https://before.example/x")
+    proposal = till.approved()
+    named(till.the, till.server.url)
+    assert till.run() == 0
+    assert (till.server.heard, now_of(proposal).state) == ([], "approved")
+    again = till.approved()
+    assert till.run() == 1
+    assert (now_of(again).state, now_of(proposal).state) == ("succeeded", "approved")
+
+
+def test_an_approval_for_an_executor_is_not_the_agents(till: Till) -> None:
+    proposal = till.approved()
+    named(till.the, "")
+    where = f"/api/v1/proposals/{proposal.pk}/redeem"
+    data = {"digest": proposal.digest}
+    refused = Client().post(where, data, "application/json", headers=till.the.headers)
+    assert (refused.status_code, refused.json()["code"]) == (409, "grant_refused")
+
+
+def test_what_is_open_for_webhooks_is_not_open_for_executors(till: Till) -> None:
+    OpenNetwork.objects.update(purpose=OpenNetwork.Purpose.WEBHOOKS)
+    till.approved()
+    till.run()
+    assert till.server.heard == []
+    OpenNetwork.objects.update(purpose=OpenNetwork.Purpose.EXECUTORS)
+    till.run(seconds=5)
+    assert len(till.server.heard) == 1
