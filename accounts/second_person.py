@@ -35,6 +35,7 @@ class What(StrEnum):
     ROLE = "role"
     CEILING = "ceiling"
     STOP = "stop"
+    EXECUTOR = "executor"
 
     @property
     def label(self) -> str:
@@ -57,6 +58,11 @@ _LABELS = {
         "Lifting stops",
         "Lifting a stop of everything or of an action type. Pulling one stays one person's: a wrong stop costs "
         "minutes, a missing one money.",
+    ),
+    What.EXECUTOR: (
+        "Executors",
+        "Setting or changing the address at which Countersign has an action carried out. Emptying it stays one "
+        "person's.",
     ),
 }
 

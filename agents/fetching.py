@@ -285,6 +285,10 @@ def _found(host: str, port: int) -> tuple[str, list[str]]:
 def _outside(host: str, port: int, allowed: Sequence[networks.Network], *, is_plain: bool) -> list[str]:
     """A host's addresses: each public or in a network that an admin allowed; without TLS each in an allowed one."""
     name, addresses = _found(host, port)
+    if any(map(networks.is_metadata, addresses)):
+        raise NotReached(
+            f"The server {name} is where a cloud keeps its metadata. Nothing is ever sent there."
+        )
     inside = [one for one in addresses if allowed and networks.cover(allowed, one)]
     if is_plain and inside != addresses:
         raise NotReached(

@@ -14,6 +14,8 @@ _NOT_FOR_EVERYBODY = tuple(
 (where one cloud keeps its metadata), outdated relays, and the host that another cloud's machines speak to."""
 _UNICAST = ipaddress.ip_network("2000::/3")
 """All that is given out of IPv6 for the Internet; what lies beside it is local or outdated, such as `::127.0.0.1`."""
+_METADATA = tuple(ipaddress.ip_network(one) for one in ("169.254.169.254/32", "fd00:ec2::254/128"))
+"""Where clouds hand a server its own credentials: nobody else's business, whatever network an admin opens."""
 _SEPARATORS = re.compile(r"[\s,;]+")
 
 
@@ -69,9 +71,7 @@ def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public Internet, whichever way it is written."""
     ip = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        inner = _within(ip)
         if inner is not None:
             return is_public(str(inner))
         if ip not in _UNICAST:
@@ -79,6 +79,20 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv4Address) and any(ip in one for one in _NOT_FOR_EVERYBODY):
         return False
     return ip.is_global and not ip.is_multicast
+
+
+def is_metadata(address: str) -> bool:
+    """Whether a cloud's metadata is there, whichever way the address is written."""
+    ip = ipaddress.ip_address(address.split("%")[0])
+    inner = _within(ip) if isinstance(ip, ipaddress.IPv6Address) else None
+    return any((inner or ip) in one for one in _METADATA)
+
+
+def _within(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address stands for."""
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
 
 
 def is_loopback(address: str) -> bool:

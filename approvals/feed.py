@@ -27,6 +27,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
+from django.utils.encoding import force_bytes
 
 from agents.http import FieldsInvalid
 from approvals import selectors
@@ -137,8 +138,8 @@ def read_cursor(text: str, *, agent_id: int) -> Cursor:
     return cursor
 
 
-def _seal(words: str, agent_id: int, epoch: str, secret: str) -> str:
-    key = hmac.digest(secret.encode(), b"place in the events", hashlib.sha256)
+def _seal(words: str, agent_id: int, epoch: str, secret: str | bytes) -> str:
+    key = hmac.digest(force_bytes(secret), b"place in the events", hashlib.sha256)
     return hmac.digest(key, f"{agent_id}/{epoch}/{words}".encode(), hashlib.sha256).hex()[:32]
 
 

@@ -33,6 +33,7 @@ from approvals.states import RAN, State
 PREFIX = "whsec_"
 _BYTES = 32
 _PURPOSE = "webhook-secret"
+Purpose = OpenNetwork.Purpose
 _UNDECIDED = frozenset({State.PENDING, State.SCHEDULED})
 _REPORTED = RAN - {State.EXECUTING}
 
@@ -147,9 +148,10 @@ def shown(delivery: WebhookDelivery, *, now: datetime) -> str:
     return msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
 
 
-def open_networks() -> tuple[networks.Network, ...]:
-    """Private networks whose servers may be called."""
-    return networks.parsed(OpenNetwork.objects.values_list("network", flat=True))
+def open_networks(purpose: OpenNetwork.Purpose = Purpose.WEBHOOKS) -> tuple[networks.Network, ...]:
+    """Private networks whose servers may be called for this."""
+    found = OpenNetwork.objects.filter(purpose__in=[purpose, Purpose.BOTH])
+    return networks.parsed(found.values_list("network", flat=True))
 
 
 def pause_after(attempt: int, *, chance: float) -> timedelta:

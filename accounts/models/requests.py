@@ -110,7 +110,7 @@ class AccessReviewItem(models.Model):
 class PendingChange(models.Model):
     """A change that one person asks for and a second one makes: nothing of it holds before.
 
-    `what` names the kind (`policy`, `role`, `ceiling`, `stop`), `payload` holds what the use case is called with, and
+    `what` names the kind (`policy`, `role`, `stop` …), `payload` holds what the use case is called with, and
     `shown` what both people read. `base` is a mark of what it was made from: a change of something that has moved on
     meanwhile is not carried out."""
 

@@ -1,12 +1,16 @@
 """Save action types: checked whole, versioned, audited."""
 
+import json
 import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django.db import transaction
 
-from accounts.models import User
+from accounts import second_person
+from accounts.exceptions import Conflict
+from accounts.models import PendingChange, User
+from accounts.second_person import Line, What
 from agents import authority, fetching, permissions, pointers, schemas
 from agents.exceptions import SchemaRefused
 from agents.models import ActionType, Risk
@@ -56,7 +60,7 @@ def faults(definition: Definition) -> list[dict[str, str]]:
         fault("risk", f"must be one of {', '.join(Risk.values)}")
     if definition.currency and not re.fullmatch(r"[A-Z]{3}", definition.currency):
         fault("currency", "must be three capital letters (ISO 4217)")
-    if definition.executor_url and (wrong := fetching.post_faults(definition.executor_url)):
+    if definition.executor_url and (wrong := _address_fault(definition.executor_url)):
         fault("executor_url", wrong)
     if definition.executor_repeats and not definition.executor_url:
         fault("executor_repeats", "needs an address that is called")
@@ -73,21 +77,80 @@ def faults(definition: Definition) -> list[dict[str, str]]:
     return found
 
 
-def save(*, definition: Definition, actor: User) -> ActionType:
-    """Create or change the action type of that name. Raises `SchemaRefused` with all faults."""
+def _address_fault(url: str) -> str:
+    """Everybody who signs in reads it and the log keeps it for good, so nothing secret may be in it."""
+    if wrong := fetching.post_faults(url):
+        return wrong
+    if "?" in url or "#" in url:
+        return "must have no query or fragment: everybody reads it, and the grant says who calls"
+    return ""
+
+
+def save(*, definition: Definition, actor: User) -> ActionType | PendingChange:
+    """Create or change the action type of that name. Where its actions are carried out by another server from then on,
+    and that takes two people, it is asked for. Raises `SchemaRefused` with all faults."""
     permissions.check_is_admin(actor)
     with transaction.atomic(durable=True):
+        existing = _locked(definition.name)
+        address = existing.executor_url if existing else ""
+        if definition.executor_url not in ("", address) and second_person.needed(What.EXECUTOR):
+            return _ask(existing, definition, actor)
         return store(definition, actor=actor.actor())
+
+
+def _ask(existing: ActionType | None, definition: Definition, actor: User) -> PendingChange:
+    """Ask for all of it: what else is changed may only be right with that server."""
+    _check(definition)
+    _reverser(definition)
+    before = asdict(as_definition(existing)) if existing else {}
+    lines = [
+        Line(name.replace("_", " ").capitalize(), _word(before.get(name)), _word(value))
+        for name, value in asdict(definition).items()
+        if before.get(name) != value and (existing or value)
+    ]
+    return second_person.ask(
+        what=What.EXECUTOR,
+        about=f"action type {definition.name}"[:120],
+        payload={"definition": asdict(definition)},
+        shown=second_person.shown(f"The action type {definition.label}", lines),
+        by=actor,
+        base=_mark(existing),
+    )
+
+
+def carry_out(change: PendingChange) -> ActionType:
+    """A step of the second person's yes: save it as it was asked for, if it is still what that was made from."""
+    definition = Definition(**change.payload["definition"])
+    permissions.check_is_admin(change.asked_by)
+    if _mark(_locked(definition.name)) != change.base:
+        raise Conflict("The action type has changed since this was asked for. Decline it, and ask again.")
+    return store(definition, actor=change.asked_by.actor())
+
+
+def _mark(existing: ActionType | None) -> str:
+    return str(existing.version) if existing else ""
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _locked(name: str) -> ActionType | None:
+    return ActionType.objects.select_for_update(of=("self",), no_key=True).filter(name=name).first()
+
+
+def _check(definition: Definition) -> None:
+    wrong = faults(definition)
+    if wrong:
+        raise SchemaRefused(f"The action type {definition.name!r} was not saved.", errors=wrong)
 
 
 def store(definition: Definition, *, actor: Actor) -> ActionType:
     """A step of `save` and of loading blueprints."""
-    wrong = faults(definition)
-    if wrong:
-        raise SchemaRefused(f"The action type {definition.name!r} was not saved.", errors=wrong)
-    existing = (
-        ActionType.objects.select_for_update(of=("self",), no_key=True).filter(name=definition.name).first()
-    )
+    _check(definition)
+    existing = _locked(definition.name)
     before = as_definition(existing) if existing else None
     if existing and before == definition:
         return existing

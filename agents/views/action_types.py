@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from accounts.http import person as me
+from accounts.models import PendingChange
 from agents import outline, permissions, selectors
 from agents.forms_action_types import ActionTypeForm
 from agents.models import ActionType
@@ -52,6 +53,9 @@ def _form(request: HttpRequest, existing: ActionType | None) -> HttpResponse:
     form = ActionTypeForm(request.POST or None, existing=existing)
     if request.method == "POST" and form.is_valid():
         saved = action_types.save(definition=form.definition(), actor=me(request))
+        if isinstance(saved, PendingChange):
+            messages.success(request, "It waits for a second person. Until then nothing has changed.")
+            return redirect("approvals:pending_changes")
         messages.success(request, f"“{saved}” is saved as version {saved.version}.")
         return redirect("agents:action_type", name=saved.name)
     return render(request, "agents/action_type_form.html", {"form": form, "action_type": existing})

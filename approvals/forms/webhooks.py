@@ -6,7 +6,7 @@ from django import forms
 
 from agents import networks
 from approvals import outbox
-from approvals.models import WebhookEndpoint
+from approvals.models import OpenNetwork, WebhookEndpoint
 from approvals.services import webhooks
 
 
@@ -43,6 +43,11 @@ class NetworkForm(forms.Form):
 
     network = forms.CharField(
         max_length=50, help_text="In CIDR notation, for instance 10.20.0.0/16, or one address."
+    )
+    purpose = forms.ChoiceField(
+        label="For",
+        choices=[("", "Choose"), *OpenNetwork.Purpose.choices],
+        help_text="Admins name executors. Owners of agents name webhooks, and read what the server answers.",
     )
     reason = forms.CharField(max_length=200, help_text="What stands there. It is kept in the audit log.")
 

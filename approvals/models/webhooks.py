@@ -123,8 +123,17 @@ class WebhookAttempt(models.Model):
 
 
 class OpenNetwork(models.Model):
-    """A private network whose servers may be called, because an admin said so."""
+    """A private network whose servers may be called, because an admin said so.
 
+    Who may name an address differs: admins for executors, owners of agents for webhooks, who also read what is
+    answered. So a network that is opened for one is not open to the other."""
+
+    class Purpose(models.TextChoices):
+        EXECUTORS = "executors", "Executors"
+        WEBHOOKS = "webhooks", "Webhooks"
+        BOTH = "both", "Executors and webhooks"
+
+    purpose = models.CharField(max_length=9, choices=Purpose, default=Purpose.BOTH)
     network = models.CharField(max_length=50, unique=True)
     reason = models.CharField(max_length=200)
     allowed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")

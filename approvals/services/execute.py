@@ -239,7 +239,7 @@ def _make(call: _Call, clock: Clock) -> None:
 def _answer(call: _Call, clock: Clock) -> fetching.Answer:
     """Raises what `fetching.post` raises. Whoever slept between the lease and here calls nobody."""
     body, headers = executing.body_of(call.proposal), executing.headers(call.grant.token, str(call.grant.pk))
-    allowed = webhooks.open_networks()
+    allowed = webhooks.open_networks(webhooks.Purpose.EXECUTORS)
     left = LONGEST - (time.monotonic() - call.began)
     # A machine that was suspended has a steady clock that stood still.
     is_overtaken = call.row.leased_until is None or call.row.leased_until <= clock()

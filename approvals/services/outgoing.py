@@ -10,19 +10,22 @@ from audit import recording
 from audit.events import Kind, Target
 
 
-def allow(*, network: str, reason: str, actor: User) -> OpenNetwork:
-    """From now on servers in this network are called, without TLS too where an address says so."""
+def allow(*, network: str, purpose: str, reason: str, actor: User) -> OpenNetwork:
+    """From now on servers in this network are called for this purpose, without TLS too where an address says so."""
     permissions.check_is_admin(actor)
+    if purpose not in OpenNetwork.Purpose.values:
+        message = f"must be one of {', '.join(OpenNetwork.Purpose.values)}"
+        raise Invalid("Not allowed.", errors=[{"field": "purpose", "message": message}])
     try:
         found = networks.checked([network.strip()])
     except ValueError as error:
         raise Invalid("Not allowed.", errors=[{"field": "network", "message": str(error)}]) from error
     with transaction.atomic(durable=True):
         opened, is_new = OpenNetwork.objects.get_or_create(
-            network=found[0], defaults={"reason": reason, "allowed_by": actor}
+            network=found[0], defaults={"purpose": purpose, "reason": reason, "allowed_by": actor}
         )
         if not is_new:
-            raise Conflict(f"{opened} is allowed already.")
+            raise Conflict(f"{opened} is allowed already. Close it first, to allow it for something else.")
         _record(opened, actor, Kind.NETWORK_ALLOWED)
     return opened
 
@@ -44,5 +47,5 @@ def _record(opened: OpenNetwork, actor: User, kind: Kind) -> None:
         actor=actor.actor(),
         kind=kind,
         target=Target("network", opened.network),
-        after={"network": opened.network, "reason": opened.reason},
+        after={"network": opened.network, "purpose": opened.purpose, "reason": opened.reason},
     )

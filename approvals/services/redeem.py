@@ -16,7 +16,8 @@ from approvals import facts, grants, log_guard, routing, separation, transitions
 from approvals.exceptions import DigestMismatch, GrantRefused, LimitReached, Stopped
 from approvals.models import ExecutorCall, Grant, Proposal
 from approvals.states import State
-from audit.events import Actor, system
+from audit import selectors as trail
+from audit.events import Actor, Kind, system
 
 
 def redeem(*, proposal_id: UUID, bearer: Bearer, digest: str, token: str | None = None) -> Proposal:
@@ -83,6 +84,7 @@ def _usable(
     if agent.state != AgentState.LIVE:
         raise AgentNotLive(routing.not_live(agent.state))
     _check_stops(proposal, grant)
+    _check_address(proposal, grant)
     if grant.expires_at <= now:
         raise GrantRefused("The grant has expired; propose the action again.")
     if digest not in (None, grant.digest) or grant.digest != proposal.digest:
@@ -138,6 +140,17 @@ def _check_stops(proposal: Proposal, grant: Grant) -> None:
     if stop.lifted_at is None:
         raise Stopped(stops.words(stop))
     raise GrantRefused("A stop took this grant back. It is lifted by now; propose the action again.")
+
+
+def _check_address(proposal: Proposal, grant: Grant) -> None:
+    """Who approved it said yes to whoever carried it out then: neither another server nor the agent itself may."""
+    saved = trail.since("action_type", proposal.action_type.name, Kind.ACTION_TYPE_SAVED, grant.issued_at)
+    for event in saved:
+        before, after = event.data.get("before"), event.data["after"]
+        if before and before.get("executor_url", "") != after.get("executor_url", ""):
+            raise GrantRefused(
+                "Who carries it out was changed since it was approved; propose the action again."
+            )
 
 
 def _check_limits(proposal: Proposal, mandate: Mandate, agent: Agent) -> None:

@@ -15,7 +15,7 @@ from accounts import permissions as people
 from accounts.exceptions import Conflict, Invalid, NotAllowed, NotFound
 from accounts.models import PendingChange, User
 from accounts.second_person import LEVEL, What
-from agents.services import mandates
+from agents.services import action_types, mandates
 from approvals import changes, notifications, separation
 from approvals.models import Notification
 from approvals.notifications import Topic
@@ -176,7 +176,12 @@ def _carry_out(change: PendingChange, actor: User, answer: str) -> None:
             mandates.carry_out if by_terms else set_thresholds.carry_out
         )
     else:
-        carry = {What.POLICY: set_up.carry_out, What.STOP: stop.carry_out, LEVEL: _lower}[change.what]
+        carry = {
+            What.POLICY: set_up.carry_out,
+            What.STOP: stop.carry_out,
+            What.EXECUTOR: action_types.carry_out,
+            LEVEL: _lower,
+        }[change.what]
     carry(change)
 
 

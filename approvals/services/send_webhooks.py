@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 import structlog
 from django.db import Error as DatabaseFault
@@ -187,6 +188,7 @@ def _begin(endpoint_id: int, lease: int, *, now: datetime) -> _Parcel | None:
             WebhookDelivery.objects.filter(pk=delivery.pk).update(
                 state=State.DEAD, error="Every attempt was interrupted."
             )
+            _tell(endpoint, "has a message whose every attempt was interrupted", f"cut:{now:%Y-%m-%d}")
             return None
         endpoint.leased_until = now + LEASE
         endpoint.save(update_fields=["leased_until"])
@@ -308,10 +310,16 @@ def _tell(endpoint: WebhookEndpoint, what: str, key: str) -> None:
     notifications.tell(
         {agent.owner_id, *managers},
         topic=Topic.AGENT,
-        text=f"A webhook of {agent.name} {what}: {endpoint}",
+        text=f"A webhook of {agent.name} {what}: {_name(endpoint)}",
         key=f"webhook:{endpoint.pk}:{key}:{since}"[:160],
         link=f"/agents/{agent.slug}/webhooks/{endpoint.pk}/",
     )
+
+
+def _name(endpoint: WebhookEndpoint) -> str:
+    """For mail and chat: an address without its query, where people put secrets."""
+    parts = urlsplit(endpoint.url)
+    return endpoint.label or f"{parts.hostname or ''}{parts.path}"
 
 
 def _locked(endpoint_id: int) -> WebhookEndpoint:

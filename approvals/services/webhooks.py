@@ -231,15 +231,18 @@ def clear(
 
 
 def _give_up(now: datetime, since: datetime, batch: int) -> int:
-    """`not_before` is when it died: `created_at` is part of the message."""
+    """`not_before` is when it died: `created_at` is part of the message. Under the endpoints' locks, so that nothing
+    dies that somebody who resumes one lets go at this moment."""
     waiting = WebhookDelivery.objects.filter(
         state=_QUEUED, created_at__lte=since, endpoint__paused_at__isnull=False
     )
     with transaction.atomic(durable=True):
-        found = list(waiting.order_by("created_at").values_list("pk", flat=True)[:batch])
-        return WebhookDelivery.objects.filter(pk__in=found, state=_QUEUED).update(
-            state=_DEAD, error="The endpoint has been paused for a month.", not_before=now
-        )
+        found = list(waiting.order_by("created_at").values_list("pk", "endpoint_id")[:batch])
+        locked = WebhookEndpoint.objects.select_for_update(of=("self",), no_key=True).order_by("pk")
+        paused = list(locked.filter(pk__in={endpoint for _, endpoint in found}).exclude(paused_at=None))
+        return WebhookDelivery.objects.filter(
+            pk__in=[pk for pk, _ in found], state=_QUEUED, endpoint__in=paused
+        ).update(state=_DEAD, error="The endpoint has been paused for a month.", not_before=now)
 
 
 def _drop(now: datetime, since: datetime, batch: int) -> int:

@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -25,15 +26,18 @@ STATES = (
     (WebhookDelivery.State.SENT, "Delivered"),
     (WebhookDelivery.State.DEAD, "Given up"),
 )
+_IN_SIGHT = Q(removed_at=None) | Exists(WebhookDelivery.objects.filter(endpoint=OuterRef("pk")))
 
 
 @login_required
 @require_safe
 def webhook_list(request: HttpRequest, slug: str) -> HttpResponse:
     agent = agents.managed_agent(me(request), slug)
-    found = WebhookEndpoint.objects.filter(agent=agent, removed_at=None).order_by("pk")
+    found = list(WebhookEndpoint.objects.filter(_IN_SIGHT, agent=agent).order_by("removed_at", "pk"))
+    found.sort(key=lambda one: one.removed_at is not None)
     lines = [(one, *_counts(one)) for one in found]
-    context = {"agent": agent, "lines": lines, "may_add": len(lines) < webhooks.MOST}
+    count = sum(one.removed_at is None for one in found)
+    context = {"agent": agent, "lines": lines, "may_add": count < webhooks.MOST}
     return render(request, "approvals/admin/webhooks.html", context)
 
 
@@ -51,7 +55,7 @@ def webhook_add(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 @require_safe
 def webhook(request: HttpRequest, slug: str, endpoint_id: int) -> HttpResponse:
-    agent, endpoint = _own(request, slug, endpoint_id)
+    agent, endpoint = _seen(request, slug, endpoint_id)
     state = request.GET.get("state", "")
     found = endpoint.deliveries.select_related("proposal").order_by("-pk")
     chosen = state if state in WebhookDelivery.State.values else ""
@@ -150,7 +154,7 @@ def webhook_redrive(request: HttpRequest, slug: str, endpoint_id: int) -> HttpRe
 @require_safe
 @never_cache
 def webhook_delivery(request: HttpRequest, slug: str, endpoint_id: int, delivery_id: int) -> HttpResponse:
-    agent, endpoint = _own(request, slug, endpoint_id)
+    agent, endpoint = _seen(request, slug, endpoint_id)
     delivery = _sent(endpoint, delivery_id)
     now = timezone.now()
     tries = list(delivery.tries.order_by("-pk"))
@@ -179,8 +183,16 @@ def webhook_resend(request: HttpRequest, slug: str, endpoint_id: int, delivery_i
 
 def _own(request: HttpRequest, slug: str, endpoint_id: int) -> tuple[Agent, WebhookEndpoint]:
     """Raises `NotFound` for what is another agent's or removed."""
+    agent, found = _seen(request, slug, endpoint_id)
+    if found.removed_at is not None:
+        raise NotFound("This endpoint was removed.")
+    return agent, found
+
+
+def _seen(request: HttpRequest, slug: str, endpoint_id: int) -> tuple[Agent, WebhookEndpoint]:
+    """The same to look at: a removed one too, while there are messages that did or did not reach it."""
     agent = agents.managed_agent(me(request), slug)
-    found = WebhookEndpoint.objects.filter(agent=agent, pk=endpoint_id, removed_at=None).first()
+    found = WebhookEndpoint.objects.filter(_IN_SIGHT, agent=agent, pk=endpoint_id).first()
     if found is None:
         raise NotFound("There is no such endpoint of this agent.")
     return agent, found

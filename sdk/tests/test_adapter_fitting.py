@@ -86,7 +86,8 @@ def by_langchain(server: FakeServer, till: Till) -> str:
         middleware=[gate],
         checkpointer=InMemorySaver(),
     )
-    result = agent.invoke({"messages": [("user", "Refund.")]}, {"configurable": {"thread_id": "1"}})
+    asked: Any = {"messages": [("user", "Refund.")]}
+    result = agent.invoke(asked, {"configurable": {"thread_id": "1"}})
     return next(one.text for one in result["messages"] if isinstance(one, ToolMessage))
 
 

@@ -319,3 +319,23 @@ def test_an_outcome_that_could_not_be_reported_is_at_the_next_start(
     [proposal] = people.proposals
     assert proposal.outcome is not None and proposal.outcome.status == "succeeded"
     assert behind.shop.refunds == [REFUND]
+
+
+@pytest.mark.parametrize(("status", "words"), [("succeeded", "re_1"), ("unknown", "Do not repeat it")])
+def test_what_countersign_carries_out_itself_is_told_and_not_called(
+    behind: Behind, people: FakeServer, status: str, words: str
+) -> None:
+    people.executor("shop_refund_order")
+    people.answer(people.approve)
+
+    async def work(client: Client) -> list[types.CallToolResult]:
+        calling = asyncio.ensure_future(client.call_tool("refundOrder", REFUND, meta={KEY: "one"}))
+        while not people.proposals or people.proposals[0].status != "approved":
+            await asyncio.sleep(0.01)
+        people.carry_out(people.proposals[0], status, {"id": "re_1"})
+        return [await calling, await client.call_tool("refundOrder", REFUND, meta={KEY: "one"})]
+
+    for result in behind.run(work):
+        assert words in text(result) and result.is_error is (status != "succeeded")
+    assert behind.shop.refunds == []
+    assert len(people.proposals) == 1

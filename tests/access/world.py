@@ -287,7 +287,9 @@ def _staffed(the: Desk, domain: str) -> dict[str, User]:
 def made() -> World:
     """Both sides, the people who belong to neither, and one of everything that belongs to a person."""
     boss = admin()
-    network = outgoing.allow(network="192.0.2.0/24", reason="Where the agents run", actor=boss)
+    network = outgoing.allow(
+        network="192.0.2.0/24", purpose="both", reason="Where the agents run", actor=boss
+    )
     here, there = side(WORDS[0], "north", boss), side(WORDS[1], "south", boss)
     gone = person("Gone Reviewer")
     assign_role(Role.REVIEWER, to=gone, scope=Scope.QUEUE, scope_id=str(here.the.queue.pk))

@@ -1,5 +1,8 @@
 """What takes two people: asked for by one, made by another, once, and only as it was read."""
 
+import json
+import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,7 +26,8 @@ from accounts.models import (
 from accounts.roles import Role, Scope
 from accounts.second_person import What
 from accounts.services import assignments, people
-from agents.models import Mandate, Stop
+from agents.models import ActionType, Mandate, Stop
+from agents.services import action_types
 from approvals.models import Notification, Policy, PolicyVersion, Queue
 from approvals.services import second_person as services
 from approvals.services import set_thresholds, stop
@@ -379,3 +383,43 @@ def test_the_page_costs_as_much_for_many_changes_as_for_one() -> None:
     with CaptureQueriesContext(connection) as many:
         assert client.get("/access/changes/").content.decode().count('<li id="change-') == 9
     assert len(many) == len(one)
+
+
+def test_where_an_action_is_carried_out_takes_two_and_taking_it_back_one() -> None:
+    ada, bea = two(What.EXECUTOR)
+    definition = action_types.as_definition(desk().action_type)
+    there = replace(definition, executor_url="https://pay.example/x")
+    asked = action_types.save(definition=there, actor=ada)
+    assert isinstance(asked, PendingChange)
+    kind = ActionType.objects.get(name=definition.name)
+    assert (kind.executor_url, kind.version) == ("", 1)
+    page = re.sub(r"<[^>]+>", "", browser(bea).get("/access/changes/").content.decode())
+    assert "https://pay.example/x" in page and "Executors" in page
+    answer(ada, asked, "approve")
+    kind.refresh_from_db()
+    assert kind.executor_url == "", "nobody is his own second person"
+    answer(bea, asked, "approve")
+    kind.refresh_from_db()
+    assert kind.executor_url == "https://pay.example/x"
+
+    elsewhere = replace(there, executor_url="https://mine.example/x")
+    moved = action_types.save(definition=elsewhere, actor=ada)
+    assert isinstance(moved, PendingChange)
+    assert isinstance(action_types.save(definition=replace(there, label="Pay back"), actor=ada), ActionType)
+    answer(bea, moved, "approve")
+    kind.refresh_from_db()
+    assert kind.executor_url == "https://pay.example/x", "what it was made from has moved on"
+    assert isinstance(action_types.save(definition=definition, actor=ada), ActionType)
+
+
+def test_a_page_says_that_an_executor_waits_for_a_second_person() -> None:
+    ada, _ = two(What.EXECUTOR)
+    kind = desk().action_type
+    where = f"/setup/action-types/{kind.name}/edit/"
+    shown = browser(ada).get(where).context["form"]
+    form = {name: shown[name].value() for name in shown.fields if shown[name].value() not in (None, False)}
+    form |= {"schema": json.dumps(kind.schema), "material": "\n".join(kind.material), "systems": ""}
+    moved = browser(ada).post(where, {**form, "executor_url": "https://pay.example/x"})
+    assert moved.headers["Location"] == "/access/changes/"
+    kind.refresh_from_db()
+    assert kind.executor_url == ""

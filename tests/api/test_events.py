@@ -238,12 +238,15 @@ def test_an_issuer_that_is_away_neither_ends_a_stream_nor_holds_the_sweep_up(
 
     monkeypatch.setattr(events, "_no_longer_good", counted)
     monkeypatch.setattr(events, "RECHECK", 0.1)
+    monkeypatch.setattr(events, "HEARTBEAT", 0.1)
     the = desk()
     with issuing() as issuer:
         credential = trusting(the.agent, issuer)
         headers = {"Authorization": f"Bearer {issuer.token()}"}
         with listening(url, headers) as ear:
-            until(lambda: ear.comments >= 1)  # it has read; who reads is verified anew
+            until(lambda: len(looks) >= 2)  # the first look wakes everybody, and who reads is verified anew
+            heard = ear.comments
+            until(lambda: ear.comments >= heard + 2)
             issuer.is_down = True
             issuers.forget()
             monkeypatch.setattr(identity, "SEEN", 0.0)

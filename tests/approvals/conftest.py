@@ -7,7 +7,9 @@ from django.core.cache import cache
 
 from approvals import probing
 from tests import factories
+from tests.approvals.till import Till, named
 from tests.factories import Desk
+from tests.receiver import Receiver, allow_loopback, receiving
 
 
 @pytest.fixture
@@ -26,3 +28,17 @@ def always_drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def no_hints() -> None:
     """What an earlier test counted is none of this one's."""
     cache.clear()
+
+
+@pytest.fixture
+def server() -> Iterator[Receiver]:
+    with receiving() as the:
+        yield the
+
+
+@pytest.fixture
+def till(server: Receiver, transactional_db: None) -> Till:
+    the = factories.desk(at={"undo_seconds": 0})
+    allow_loopback()
+    named(the, server.url)
+    return Till(the, server)

@@ -5,10 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,61 +17,17 @@ from django.test import Client
 from django.utils import timezone
 
 from agents.fetching import Answer
-from agents.models import Evidence, Mandate
-from agents.services import action_types
+from agents.models import Evidence
 from approvals import executing, grants
-from approvals.models import ExecutorCall, Grant, OpenNetwork, Outcome, Proposal, Verdict
-from approvals.services import execute, expire, stop
+from approvals.models import ExecutorCall, Grant, OpenNetwork, Outcome, Verdict
+from approvals.services import execute, stop
 from approvals.stopping import Switch
 from audit.models import AuditEvent
-from tests.factories import Desk, admin, desk
-from tests.receiver import Receiver, allow_loopback, receiving, says
+from tests.approvals.till import Till, named, now_of
+from tests.factories import admin
+from tests.receiver import says
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@dataclass
-class Till:
-    """A desk whose refunds are carried out at an address of this machine."""
-
-    the: Desk
-    server: Receiver
-    ahead: timedelta = timedelta(0)
-
-    def clock(self) -> datetime:
-        return timezone.now() + self.ahead
-
-    def run(self, **later: float) -> int:
-        self.ahead += timedelta(**later)
-        return execute.run(clock=self.clock, seconds=60)
-
-    def approved(self) -> Proposal:
-        return self.the.decide(self.the.propose(), Verdict.APPROVE).proposal
-
-
-def now_of(proposal: Proposal) -> Proposal:
-    return Proposal.objects.get(pk=proposal.pk)
-
-
-def named(the: Desk, url: str, *, repeats: bool = False) -> None:
-    definition = action_types.as_definition(the.action_type)
-    changed = replace(definition, executor_url=url, executor_repeats=repeats)
-    action_types.save(definition=changed, actor=admin())
-    the.action_type.refresh_from_db()
-
-
-@pytest.fixture
-def server() -> Iterator[Receiver]:
-    with receiving() as the:
-        yield the
-
-
-@pytest.fixture
-def till(server: Receiver, transactional_db: None) -> Till:
-    the = desk(at={"undo_seconds": 0})
-    allow_loopback()
-    named(the, server.url)
-    return Till(the, server)
 
 
 def test_an_approved_action_is_called_with_the_grant_and_the_approved_arguments(till: Till) -> None:
@@ -390,111 +344,12 @@ def test_only_admins_name_an_address_and_it_must_be_one(till: Till) -> None:
     form |= {"schema": json.dumps(kind.schema), "material": "/amount\n/iban", "systems": ""}
     refused = boss.post(where, {**form, "executor_url": "file:///etc/passwd"})
     assert "Must begin with https://." in refused.content.decode()
+    for secret in ("https://pay.example/x?key=1", "https://pay.example/x?", "https://a:b@pay.example/x"):
+        refused = boss.post(where, {**form, "executor_url": secret})
+        assert refused.context["form"].errors["executor_url"], secret
     assert boss.post(where, {**form, "executor_url": "https://pay.example/x"}).status_code == 302
     kind.refresh_from_db()
     assert kind.executor_url == "https://pay.example/x"
     assert "https://pay.example/x" in boss.get(f"/setup/action-types/{kind.name}/").content.decode()
     event = AuditEvent.objects.filter(kind="action_type.saved").latest("pk")
     assert event.data["after"]["executor_url"] == "https://pay.example/x"
-
-
-def _begun(body: bytes, *, until: threading.Event | None = None) -> Any:
-    """An answer that does not say where its body ends: the connection does, whether all was said or not."""
-
-    def answer(handler: Any, heard: Any) -> None:
-        handler.send_response(200)
-        handler.end_headers()
-        handler.wfile.write(body)
-        handler.wfile.flush()
-        if until is not None:
-            until.wait(20)
-
-    return answer
-
-
-@pytest.mark.parametrize(
-    ("body", "became"), [(b"", "unknown"), (b'{"paid": true}', "succeeded"), (b'{"paid"', "unknown")]
-)
-def test_an_answer_that_was_cut_off_is_none(till: Till, body: bytes, became: str) -> None:
-    """A server that dies after the headers looks like one that has nothing more to say."""
-    till.server.answer = _begun(body)
-    proposal = till.approved()
-    till.run()
-    assert now_of(proposal).state == became
-
-
-@pytest.mark.parametrize("body", [b"", b"{}"])
-def test_an_answer_that_hangs_after_its_headers_is_none(
-    till: Till, monkeypatch: pytest.MonkeyPatch, body: bytes
-) -> None:
-    monkeypatch.setattr(execute, "LONGEST", 1.0)
-    over = threading.Event()
-    till.server.answer = _begun(body, until=over)
-    proposal = till.approved()
-    till.run()
-    over.set()
-    assert now_of(proposal).state == "unknown"
-
-
-def test_an_answer_that_cannot_be_kept_goes_to_a_person_whole(till: Till) -> None:
-    named(till.the, till.server.url, repeats=True)
-    said = {"status": "succeeded", "occurred_at": "0001-01-01T00:00:00+05:00", "external_id": "R-1"}
-    till.server.answer = says(200, json.dumps(said).encode())
-    proposal = till.approved()
-    till.run()
-    till.run(seconds=90)
-    assert (len(till.server.heard), now_of(proposal).state) == (1, "unknown")
-    assert Outcome.objects.get(proposal=proposal).result == said
-
-
-def test_a_call_under_way_outlives_the_time_for_reports(till: Till) -> None:
-    """Its answer is worth more than the clock, until its grant is over and nobody can be calling any more."""
-    proposal = till.approved()
-    assert execute._redeem_one(till.clock(), set())
-    call = execute._begin(till.clock())
-    assert call is not None
-    late = timezone.now() + timedelta(minutes=till.the.action_type.outcome_minutes)
-    Grant.objects.update(expires_at=late + timedelta(minutes=1))
-    assert expire.mark_unknown(now=late + timedelta(seconds=1)) == 0
-    execute._make(call, till.clock)
-    assert now_of(proposal).state == "succeeded"
-
-    other = till.approved()
-    assert execute._redeem_one(till.clock(), set()) and execute._begin(till.clock()) is not None
-    Grant.objects.filter(proposal=other).update(expires_at=late)
-    assert expire.mark_unknown(now=late + timedelta(hours=1)) == 1
-    assert now_of(other).state == "unknown"
-
-
-def test_without_its_mandate_nothing_is_repeated(till: Till) -> None:
-    named(till.the, till.server.url, repeats=True)
-    till.server.answer = says(503)
-    proposal = till.approved()
-    till.run()
-    Mandate.objects.update(active=False)
-    till.server.answer = says(200)
-    till.run(seconds=3)
-    assert (len(till.server.heard), now_of(proposal).state) == (1, "unknown")
-
-
-def test_repetitions_do_not_hold_up_what_is_new(till: Till) -> None:
-    """An address that fails again and again has every second turn at most."""
-    named(till.the, till.server.url, repeats=True)
-    till.server.answer = says(503)
-    for _ in range(3):
-        till.approved()
-    assert till.run() == 3
-    fresh = till.approved()
-    till.server.heard.clear()
-    assert till.run(seconds=10) == 4
-    assert till.server.heard[0].said["proposal"] == str(fresh.pk)
-
-
-def test_a_machine_that_was_suspended_calls_nobody(till: Till) -> None:
-    """Its steady clock stood still while the lease ran out."""
-    till.approved()
-    assert execute._redeem_one(till.clock(), set())
-    call = execute._begin(till.clock())
-    assert call is not None
-    execute._make(call, lambda: till.clock() + timedelta(seconds=61))
-    assert till.server.heard == []

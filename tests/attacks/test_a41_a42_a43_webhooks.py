@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.test import Client
 
-from agents import fetching
+from agents import fetching, networks
 from approvals.models import OpenNetwork, WebhookEndpoint
 from tests.factories import admin, desk
 from tests.receiver import Heard, Receiver, receiving, says
@@ -116,6 +116,17 @@ def test_a41_an_allowed_network_opens_itself_and_no_other(hook: Hook) -> None:
     hook.the.propose()
     assert hook.send() == 0
     assert hook.server.heard == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["169.254.169.254", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "[fd00:ec2::254]"],
+)
+def test_a41_metadata_of_a_cloud_is_refused_whatever_is_allowed(host: str) -> None:
+    allowed = networks.parsed(["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"])
+    with pytest.raises(fetching.NotReached, match="metadata"):
+        fetching.check_reachable(f"https://{host}/latest", allowed=allowed)
+    fetching.check_reachable("https://169.254.169.253/", allowed=allowed)
 
 
 def answering(addresses: list[list[str]]) -> Any:

@@ -214,9 +214,14 @@ def test_only_admins_open_a_network_and_closing_it_bites_at_the_next_attempt(hoo
     assert browser(person()).get("/setup/outgoing/").status_code == 403
     boss = browser(admin())
     assert "127.0.0.0/8" in boss.get("/setup/outgoing/").content.decode()
-    refused = boss.post("/setup/outgoing/allow/", {"network": "0.0.0.0/0", "reason": "all"})
+    refused = boss.post(
+        "/setup/outgoing/allow/", {"network": "0.0.0.0/0", "purpose": "both", "reason": "all"}
+    )
     assert refused.status_code == 422 and "every address" in refused.content.decode()
-    boss.post("/setup/outgoing/allow/", {"network": "10.20.0.0/16", "reason": "Agents run there"})
+    boss.post(
+        "/setup/outgoing/allow/",
+        {"network": "10.20.0.0/16", "purpose": "webhooks", "reason": "Agents run there"},
+    )
     for one in OpenNetwork.objects.filter(network__in=["127.0.0.0/8", "10.20.0.0/16"]):
         boss.post(f"/setup/outgoing/{one.pk}/close/")
 
@@ -225,6 +230,55 @@ def test_only_admins_open_a_network_and_closing_it_bites_at_the_next_attempt(hoo
     assert hook.server.heard == []
     assert "must be reached by https" in hook.rows()[0].error
     assert kinds()[1:] == ["network.allowed", "network.closed", "network.closed"]
+
+
+def test_a_network_is_open_for_what_it_was_opened_for(hook: Hook) -> None:
+    boss = browser(admin())
+    for one in OpenNetwork.objects.all():
+        boss.post(f"/setup/outgoing/{one.pk}/close/")
+    data = {"network": "127.0.0.0/8", "reason": "The till"}
+    refused = boss.post("/setup/outgoing/allow/", data)
+    assert refused.status_code == 422, "an admin says what for"
+    boss.post("/setup/outgoing/allow/", {**data, "purpose": "executors"})
+    assert "Executors" in text_of(boss.get("/setup/outgoing/"))
+    assert (
+        AuditEvent.objects.filter(kind="network.allowed").latest("pk").data["after"]["purpose"] == "executors"
+    )
+    hook.the.propose()
+    assert (hook.send(), hook.server.heard) == (0, [])
+    assert "must be reached by https" in hook.rows()[0].error
+    owner = browser(hook.the.agent.owner)
+    asked = owner.post(f"/agents/{hook.the.agent.slug}/webhooks/add/", {"url": hook.server.url})
+    assert asked.status_code == 422
+
+    OpenNetwork.objects.update(purpose="webhooks")
+    hook.later(minutes=1)
+    assert hook.send() == 1
+
+
+def test_a_removed_endpoint_stays_in_sight_and_takes_nothing_any_more(hook: Hook) -> None:
+    hook.the.propose()
+    [row] = hook.rows()
+    owner = browser(hook.the.agent.owner)
+    base = f"/agents/{hook.the.agent.slug}/webhooks/"
+    where = f"{base}{hook.endpoint.pk}/"
+    owner.post(f"{where}remove/")
+    assert "removed" in text_of(owner.get(base))
+    page = owner.get(where)
+    assert page.status_code == 200 and "The endpoint was removed." in text_of(page)
+    message = owner.get(f"{where}messages/{row.pk}/")
+    assert "The endpoint was removed." in text_of(message)
+    for shown in (page, message):
+        main = shown.content.decode().partition("<main")[2].partition("</main>")[0]
+        assert 'method="post"' not in main and f"{where}edit/" not in main
+    for name in ("edit/", "rotate/"):
+        assert owner.get(f"{where}{name}").status_code == 404, name
+    for name in ("resume/", "redrive/", "test/", f"messages/{row.pk}/resend/"):
+        assert owner.post(f"{where}{name}").status_code == 404, name
+
+    WebhookDelivery.objects.all().delete()  # as after a month
+    assert owner.get(where).status_code == 404
+    assert "Nobody is told" in owner.get(base).content.decode()
 
 
 def test_an_agent_has_so_many_endpoints_at_most(hook: Hook) -> None:

@@ -1,5 +1,6 @@
 """From a change of state to an endpoint's ears: once it is committed, in order, at least once, or visibly dead."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -18,6 +19,7 @@ from approvals.services import webhooks as managing
 from approvals.states import State
 from audit.events import system
 from audit.models import AuditEvent
+from tests.api.listening import until
 from tests.factories import admin, desk
 from tests.receiver import says
 from tests.webhooks.conftest import Hook
@@ -384,6 +386,52 @@ def test_what_waits_for_a_paused_endpoint_is_dead_after_a_month(hook: Hook) -> N
     assert hook.rows() == [row], "in sight for another month"
     managing.clear(now=hook.clock() + timedelta(days=62))
     assert hook.rows() == []
+
+
+def test_what_is_resumed_at_that_moment_does_not_die(hook: Hook) -> None:
+    """Listed while the endpoint is paused, and let go before it is given up."""
+    hook.the.propose()
+    managing.pause(endpoint_id=hook.endpoint.pk, actor=hook.the.agent.owner)
+
+    def give_up() -> None:
+        managing.clear(now=hook.clock() + timedelta(days=31))
+        connection.close()
+
+    clearing = threading.Thread(target=give_up)
+    with transaction.atomic():
+        resumed = WebhookEndpoint.objects.select_for_update().filter(pk=hook.endpoint.pk)
+        resumed.update(paused_at=None, paused_why="")
+        clearing.start()
+        until(lambda: not clearing.is_alive() or _somebody_waits())
+    clearing.join(60)
+    assert [row.state for row in hook.rows()] == [QUEUED]
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def test_a_message_whose_every_attempt_was_interrupted_is_told_of(hook: Hook) -> None:
+    hook.the.propose()
+    WebhookDelivery.objects.update(attempts=webhooks.MOST_ATTEMPTS)
+    assert hook.send() == 0
+    [row] = hook.rows()
+    assert (row.state, row.error) == (DEAD, "Every attempt was interrupted.")
+    [told] = Notification.objects.filter(recipient=hook.the.agent.owner, kind="agent")
+    assert "every attempt was interrupted" in told.text
+
+
+def test_mail_and_chat_name_an_endpoint_without_what_may_be_a_secret(hook: Hook) -> None:
+    WebhookEndpoint.objects.update(url="https://hooks.example/in?token=s3cret")
+    hook.the.propose()
+    WebhookDelivery.objects.update(attempts=webhooks.MOST_ATTEMPTS)
+    hook.send()
+    [told] = Notification.objects.filter(recipient=hook.the.agent.owner, kind="agent")
+    assert "hooks.example/in" in told.text and "s3cret" not in told.text
 
 
 def test_erasing_somebody_reaches_what_is_on_its_way_and_what_was_answered(hook: Hook) -> None:
