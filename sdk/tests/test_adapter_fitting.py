@@ -80,7 +80,7 @@ class Till:
 def by_langchain(server: FakeServer, till: Till) -> str:
     gate = CountersignMiddleware(server.client(), ["refund"])
     calls = [{"name": "refund", "args": ASKED, "id": "call-1"}]
-    agent = create_agent(
+    agent: Any = create_agent(
         Scripted(responses=[AIMessage("", tool_calls=calls), AIMessage("Thank you.")]),
         [tool(till.refund)],
         middleware=[gate],

@@ -87,7 +87,7 @@ OPEN = {
     "tls closed": ssl.SSLZeroReturnError("TLS/SSL connection has been closed"),
     "tls": ssl.SSLError("bad record mac"),
     "half an answer": http.client.IncompleteRead(b"{"),
-    "no answer": http.client.RemoteDisconnected(""),
+    "no answer": http.client.RemoteDisconnected("closed without an answer"),
     "not the answer's form": http.client.BadStatusLine("?"),
     "urllib cut off": urllib.error.URLError(ssl.SSLEOFError("EOF")),
     "grpc": AioRpcError("DEADLINE_EXCEEDED"),
