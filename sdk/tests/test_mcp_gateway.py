@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from mcp import Client, types
@@ -329,11 +329,11 @@ def test_what_countersign_carries_out_itself_is_told_and_not_called(
     people.answer(people.approve)
 
     async def work(client: Client) -> list[types.CallToolResult]:
-        calling = asyncio.ensure_future(client.call_tool("refundOrder", REFUND, meta={KEY: "one"}))
+        calling = asyncio.ensure_future(client.call_tool("refundOrder", REFUND, meta=cast(Any, {KEY: "one"})))
         while not people.proposals or people.proposals[0].status != "approved":
             await asyncio.sleep(0.01)
         people.carry_out(people.proposals[0], status, {"id": "re_1"})
-        return [await calling, await client.call_tool("refundOrder", REFUND, meta={KEY: "one"})]
+        return [await calling, await client.call_tool("refundOrder", REFUND, meta=cast(Any, {KEY: "one"}))]
 
     for result in behind.run(work):
         assert words in text(result) and result.is_error is (status != "succeeded")

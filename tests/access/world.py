@@ -27,7 +27,7 @@ from accounts.working_time import DAYS
 from agents.autonomy import Tier
 from agents.backtest_report import Options
 from agents.models import Activity, Agent, Evidence, Mandate, SecondSignature, Stop
-from agents.services import action_types, credentials, mandates, register
+from agents.services import credentials, mandates, register
 from agents.services.action_types import Definition
 from agents.services.mandates import Terms
 from approvals import judging
@@ -67,7 +67,7 @@ from approvals.services.incident import Report
 from approvals.services.set_up import QueueDefinition
 from approvals.stopping import Switch
 from audit.models import AuditEvent
-from tests.factories import ARGUMENTS, REASONS, REFUND_SCHEMA, Desk, admin, earned, person
+from tests.factories import ARGUMENTS, REASONS, REFUND_SCHEMA, Desk, admin, earned, person, saved
 
 WORDS = ("Zanzibar", "Quokka")
 """In every name, title, argument and summary of its side; the second one's people are those without the object."""
@@ -130,8 +130,8 @@ def side(word: str, domain: str, boss: User) -> Side:
         ),
         actor=boss,
     )
-    kind = action_types.save(
-        definition=Definition(
+    kind = saved(
+        Definition(
             name=f"{slug}_refund",
             domain=domain,
             label=f"{word} refund",
@@ -141,7 +141,7 @@ def side(word: str, domain: str, boss: User) -> Side:
             currency="EUR",
             material=["/amount", "/iban"],
         ),
-        actor=boss,
+        by=boss,
     )
     set_up.publish_policy(
         domain=domain, name=f"{word} policy", rules=[], default_queue=queue.slug, actor=boss

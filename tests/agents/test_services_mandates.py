@@ -14,7 +14,7 @@ from agents.services import action_types, mandates, register
 from agents.services.action_types import Definition
 from agents.services.mandates import Terms
 from audit.models import AuditEvent
-from tests.factories import REFUND_SCHEMA, Desk, admin, auditor, desk, earned, person
+from tests.factories import REFUND_SCHEMA, Desk, admin, auditor, desk, earned, person, saved
 
 pytestmark = pytest.mark.django_db
 
@@ -150,9 +150,9 @@ def test_only_admins_save_action_types() -> None:
 
 
 def test_an_action_type_has_a_version_and_the_same_again_has_none() -> None:
-    assert action_types.save(definition=DEFINITION, actor=admin()).version == 1
-    assert action_types.save(definition=DEFINITION, actor=admin()).version == 1
-    assert action_types.save(definition=replace(DEFINITION, label="Pay!"), actor=admin()).version == 2
+    assert saved(DEFINITION).version == 1
+    assert saved(DEFINITION).version == 1
+    assert saved(replace(DEFINITION, label="Pay!")).version == 2
     assert AuditEvent.objects.filter(kind="action_type.saved").count() == 2
 
 

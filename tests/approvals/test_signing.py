@@ -28,7 +28,7 @@ from approvals.signing import Answer
 from audit.models import AuditEvent
 from audit.tlog import assertions
 from tests import factories
-from tests.factories import ARGUMENTS, Desk, admin
+from tests.factories import ARGUMENTS, Desk, saved
 from tests.invariants.calls import together
 from tests.passkeys import ORIGIN, PRESENT, SESSION, Passkey
 
@@ -43,7 +43,7 @@ def at_a_name(settings: Any) -> None:
 
 def high(the: Desk, risk: str = "high") -> Desk:
     definition = replace(action_types.as_definition(the.action_type), risk=risk)
-    return replace(the, action_type=action_types.save(definition=definition, actor=admin()))
+    return replace(the, action_type=saved(definition))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from approvals.services import claim, set_up
 from approvals.services.amend import revise
 from approvals.services.set_up import QueueDefinition
 from audit.models import AuditEvent
-from tests.factories import REASONS, REFUND_SCHEMA, Desk, admin, desk, reviewer
+from tests.factories import REASONS, REFUND_SCHEMA, Desk, admin, desk, reviewer, saved
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,15 +29,14 @@ SAME = {"reason": "damaged", "iban": "DE89370400440532013000", "note": "Lamp arr
 def bulk_desk(*, limit: str | None = "100", risk: str = "low", reversible: bool = True, **queue: Any) -> Desk:
     """A desk whose queue lets several be decided at once, for an action that can be undone."""
     the = desk()
-    undo = action_types.save(
-        definition=Definition(
+    undo = saved(
+        Definition(
             name=f"undo_{the.action_type.name}",
             domain="customer_operations",
             label="Take a refund back",
             schema=REFUND_SCHEMA,
             title_template="Take back {amount}",
-        ),
-        actor=admin(),
+        )
     )
     action_types.save(
         definition=Definition(

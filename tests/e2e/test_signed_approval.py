@@ -27,7 +27,7 @@ from tests.browser import (
     signed_in,
 )
 from tests.e2e.test_passkeys import add_passkey, sign_in
-from tests.factories import Desk, admin, desk, undoing
+from tests.factories import Desk, desk, saved, undoing
 from tests.passkeys import Passkey
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -44,9 +44,7 @@ def high(**at: Any) -> Desk:
     the = desk(at=at)
     undoing(the)
     definition = action_types.as_definition(type(the.action_type).objects.get(pk=the.action_type.pk))
-    return replace(
-        the, action_type=action_types.save(definition=replace(definition, risk="high"), actor=admin())
-    )
+    return replace(the, action_type=saved(replace(definition, risk="high")))
 
 
 class Key:
