@@ -105,7 +105,9 @@ def action_type(name: str = "", **extra: Any) -> ActionType:
         "currency": "EUR",
         "material": ["/amount", "/iban"],
     }
-    return action_types.save(definition=Definition(**{**values, **extra}), actor=admin())
+    saved = action_types.save(definition=Definition(**{**values, **extra}), actor=admin())
+    assert isinstance(saved, ActionType)
+    return saved
 
 
 def policy(rules: list[dict[str, Any]], default_queue: Queue, domain: str = "customer_operations") -> Any:
