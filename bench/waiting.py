@@ -324,14 +324,16 @@ def _until_all_read(count: int) -> None:
 
 
 def _until_it_listens() -> None:
+    """A sender has the place of the one that listens (approvals/services/send_webhooks.py)."""
     from django.db import connection
 
+    from approvals.services.send_webhooks import LOCK
+
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objid = 0 AND granted"
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN countersign_webhook%'"
-            )
+            cursor.execute(held, [LOCK])
             if cursor.fetchone()[0]:
                 return
         time.sleep(0.2)

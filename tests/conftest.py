@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 
 from approvals import news
+from config import limits
 from tests import browser, database, toolchains
 from tests.smtp import MailServer, receiving
 
@@ -19,8 +20,10 @@ SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 def pytest_configure() -> None:
     """With REQUIRE_BROWSER=1 (continuous integration) the absence of a browser is an error. Parallel processes share a
-    Redis whose channels know no databases, so each has a channel of its own: what one changes is no news to another."""
+    Redis whose channels know no databases, so each has a channel of its own: what one changes is no news to another.
+    Redis may answer late on a busy machine; it is away only where a test takes it away."""
     news.CHANNEL += os.environ.get("PYTEST_XDIST_WORKER", "")
+    limits.PATIENCE = 10.0
     if os.environ.get("REQUIRE_BROWSER") == "1" and not browser.chromium():
         raise pytest.UsageError(
             "REQUIRE_BROWSER=1, but no Chromium was found. Install it (apt install chromium) or name it: CHROMIUM=/path"

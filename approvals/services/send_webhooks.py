@@ -48,7 +48,7 @@ RUN_SECONDS = 20.0
 LOOK_EVERY = 1.0
 GONE_AFTER = timedelta(hours=6)
 """From so long without a success on, the agent's people are told that it fails."""
-_LOCK = 0x77686F6B
+LOCK = 0x77686F6B
 """The first half of the advisory locks that count the senders."""
 _ERROR = 300
 State = WebhookDelivery.State
@@ -362,11 +362,11 @@ def _place() -> Iterator[int | None]:
     finally:
         if place is not None:
             with suppress(DatabaseFault), connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_LOCK, place])
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, place])
 
 
 def _try_lock(number: int) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [_LOCK, number])
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, number])
         row = cursor.fetchone()
     return bool(row and row[0])
