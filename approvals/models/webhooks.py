@@ -1,6 +1,7 @@
 """Where agents' servers hear of their proposals, and what became of each message; which networks may be called."""
 
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.postgres.functions import RandomUUID
@@ -39,7 +40,10 @@ class WebhookEndpoint(models.Model):
     succeeded_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
-        return self.label or (self.url if len(self.url) <= SHOWN else f"{self.url[: SHOWN - 1]}…")
+        """For headings, mail and chat: an address without its query, where people put secrets."""
+        parts = urlsplit(self.url)
+        address = f"{parts.netloc}{parts.path}"
+        return self.label or (address if len(address) <= SHOWN else f"{address[: SHOWN - 1]}…")
 
     @property
     def is_open(self) -> bool:

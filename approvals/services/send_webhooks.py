@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 import structlog
 from django.db import Error as DatabaseFault
@@ -310,16 +309,10 @@ def _tell(endpoint: WebhookEndpoint, what: str, key: str) -> None:
     notifications.tell(
         {agent.owner_id, *managers},
         topic=Topic.AGENT,
-        text=f"A webhook of {agent.name} {what}: {_name(endpoint)}",
+        text=f"A webhook of {agent.name} {what}: {endpoint!s}",
         key=f"webhook:{endpoint.pk}:{key}:{since}"[:160],
         link=f"/agents/{agent.slug}/webhooks/{endpoint.pk}/",
     )
-
-
-def _name(endpoint: WebhookEndpoint) -> str:
-    """For mail and chat: an address without its query, where people put secrets."""
-    parts = urlsplit(endpoint.url)
-    return endpoint.label or f"{parts.hostname or ''}{parts.path}"
 
 
 def _locked(endpoint_id: int) -> WebhookEndpoint:

@@ -129,7 +129,8 @@ def test_pause_resume_edit_redrive_and_remove_work_and_are_in_the_log(hook: Hook
     owner.post(f"{where}edit/", changed)
     hook.the.propose()
     owner.post(f"{where}remove/")
-    assert owner.get(where).status_code == 404
+    assert "It was removed" in text_of(owner.get(where)), "as long as any of its messages is in sight"
+    assert owner.post(f"{where}test/").status_code == 404
     assert hook.send() == 0
     assert hook.rows()[-1].error == "The endpoint was removed."
     assert not hook.endpoint.secrets.exists()
@@ -164,7 +165,8 @@ def test_the_page_says_what_happens_next(hook: Hook) -> None:
     )
     page = text_of(owner.get(f"{where}messages/{first.pk}/"))
     assert (
-        "Next try in 30 min ; if that fails, in 4 h 30 min , then in 8 h 30 min , and so on. Given up" in page
+        "Next try in 30 min ; if that fails, in 4 h 30 min , then in 8 h 30 min , and so on. It is given up"
+        in page
     )
     assert "503 : it is down, or starting" in page
     assert "13 tries begun and 1 noted down" in page
