@@ -7,7 +7,7 @@ from approvals import problems
 from approvals.imports.authzen import EXECUTED_HERE, REDEEM, REDEMPTION, STATUSES
 from approvals.imports.requests import MOST, MOST_KEY
 from approvals.openapi_parts import AFTER, ID, KEY, SUBMITTED, WAIT, Answer, Operation, named, parameter
-from approvals.openapi_schemas import TEXT, TIME, UUID, an_object, nullable, ref
+from approvals.openapi_schemas import TEXT, TIME, UUID, an_object, nullable, ref, said
 
 CALL_ID: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 180}
 REQUEST: dict[str, Any] = {
@@ -17,15 +17,20 @@ REQUEST: dict[str, Any] = {
     ]
 }
 _REDEMPTION = nullable(
-    an_object(address=TEXT, digest=TEXT)
+    an_object(address=said("POST there"), digest=said("with this"))
     | {"description": "use the permission up here, before acting; there while there is one"}
 )
-_ACTION = an_object(action=TEXT, args={"type": "object"})
+_ACTION = an_object(
+    action=said("the action type's name"), args=said("the approved arguments", {"type": "object"})
+)
 ANSWER = an_object(
     response=nullable(
         an_object(
-            type={"type": "string", "enum": ["accept", "edit", "response", "ignore"]},
-            args={"anyOf": [_ACTION, TEXT, {"type": "null"}]},
+            type=said("what was decided", {"enum": ["accept", "edit", "response", "ignore"]}),
+            args=said(
+                "of accept and edit the action, of response the words",
+                {"anyOf": [_ACTION, TEXT, {"type": "null"}]},
+            ),
         )
         | {"description": "a HumanResponse, of a type that the config allows; null until it is decided"}
     ),
@@ -35,6 +40,7 @@ ANSWER = an_object(
 ANSWERS = an_object(
     results={
         "type": "array",
+        "description": "one for each interrupt, in their order",
         "items": {
             "oneOf": [
                 {
@@ -49,24 +55,24 @@ ANSWERS = an_object(
     }
 )
 CALL = an_object(
-    run_id=TEXT,
-    call_id=TEXT,
+    run_id=said("as it was sent"),
+    call_id=said("as it was sent"),
     spec=an_object(
-        fn=TEXT,
+        fn=said("as it was sent"),
         kwargs={"type": "object", "description": "as they were sent, whatever was approved"},
         channel=nullable({"type": "object", "description": "as sent, without bot_token"}),
-        reject_options=nullable({"type": "array", "items": ref("ResponseOption")}),
-        state=nullable({"type": "object"}),
+        reject_options=said("as sent", nullable({"type": "array", "items": ref("ResponseOption")})),
+        state=said("as sent", nullable({"type": "object"})),
     ),
     status=an_object(
-        requested_at=TIME,
-        responded_at=nullable(TIME),
+        requested_at=said("when it came in", TIME),
+        responded_at=said("null until it is decided", nullable(TIME)),
         approved=nullable(
             {"type": "boolean", "description": "true only for exactly these kwargs, while redeemable"}
         ),
-        comment=nullable(TEXT),
-        reject_option_name=nullable(TEXT),
-        slack_message_ts={"type": "null"},
+        comment=said("the reviewer's words, or why there is no yes", nullable(TEXT)),
+        reject_option_name=said("the way of saying no that the reviewer's reason names", nullable(TEXT)),
+        slack_message_ts=said("nothing is sent there by this", {"type": "null"}),
     ),
     countersign=an_object(redeem=_REDEMPTION, proposal=ref("Proposal")),
 )
@@ -76,20 +82,24 @@ TASK: dict[str, Any] = {
         "task": {
             "type": "object",
             "properties": {
-                "id": UUID,
-                "status": {"type": "string", "enum": list(STATUSES)},
-                "status_endpoint": TEXT,
-                "expires_at": TIME,
-                "links": an_object(review=TEXT),
+                "id": said("the proposal's", UUID),
+                "status": said("as the draft has it", {"type": "string", "enum": list(STATUSES)}),
+                "status_endpoint": said("ask here again"),
+                "expires_at": said("when it expires if nobody has decided", TIME),
+                "links": an_object(review=said("the page on which people decide")),
             },
             "required": ["id", "status", "status_endpoint", "links"],
         },
         "result": {
             "type": "object",
             "properties": {
-                "mode": {"type": "string", "enum": [REDEEM, EXECUTED_HERE]},
-                "approval": an_object(id=UUID, approved_at=TIME, approved_until=TIME),
-                REDEMPTION: an_object(address=TEXT, digest=TEXT),
+                "mode": said("who acts", {"type": "string", "enum": [REDEEM, EXECUTED_HERE]}),
+                "approval": an_object(
+                    id=said("the grant's", UUID),
+                    approved_at=said("when", TIME),
+                    approved_until=said("when the permission ends", TIME),
+                ),
+                REDEMPTION: an_object(address=said("POST there, before acting"), digest=said("with this")),
             },
             "required": ["mode", "approval"],
         },
@@ -192,7 +202,7 @@ TASK_APPROVED: dict[str, Any] = {
 
 _AGENT_INBOX = "/api/v1/import/agent-inbox"
 _CALLS = "/api/v1/import/humanlayer/function_calls"
-_CONTACTS = "A question without an action is no proposal: always 422 `import_unsupported`"
+_CONTACTS = "A question without an action is no proposal: always 422 import_unsupported"
 _CALL = parameter("call_id", "path", "as it was sent", CALL_ID, required=True)
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
@@ -252,7 +262,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("post", "/api/v1/import/humanlayer/agent/function_calls/{call_id}/respond"): Operation(
         "respond_to_function_call",
-        "An agent answers its own call: always 422 `import_unsupported`",
+        "An agent answers its own call: always 422 import_unsupported",
         {},
         parameters=(_CALL,),
         codes=frozenset({"not_found", "import_unsupported"}),
