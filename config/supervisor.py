@@ -24,7 +24,7 @@ from config.preflight import ROOT, Installation
 from config.problem import Problem, last_lines
 
 READY_SECONDS = 90.0
-_STOP_SECONDS = 12.0  # web lets requests finish for 5, the worker its tasks
+_STOP_SECONDS = 35.0  # web lets requests finish for 5, the worker a call to an executor for 30
 _SAME_WISH = 1.0  # seconds
 _GIVE_UP_AFTER = 3  # crashes before web was ever ready: starting it again will not help
 
