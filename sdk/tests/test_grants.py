@@ -95,9 +95,9 @@ def test_it_is_good_for_its_time_only(checked: Callable[..., Claims]) -> None:
     ends = checked().expires_at
     assert checked(now=ends - 1, leeway=0)
     assert checked(now=ends + 4)
-    for now in (ends + 6, ends - 86400):
+    for moment in (ends + 6, ends - 86400):
         with pytest.raises(GrantInvalid):
-            checked(now=now)
+            checked(now=moment)
     with pytest.raises(GrantInvalid):
         checked(now=ends, leeway=0)
 
