@@ -138,7 +138,7 @@ def _fields(schema: dict[str, Any], before: str = "") -> Iterator[dict[str, Any]
     required = set(schema.get("required", [])) if schema.get("additionalProperties") is False else set()
     for name, value in schema["properties"].items():
         choices = [each for each in value.get("anyOf", [value]) if each != {"type": "null"}]
-        inner = choices[0]
+        inner = choices[0] if choices else value
         yield {
             "name": before + name,
             "type": _type_in_words(value),
