@@ -101,7 +101,8 @@ def test_reviewers_agent_and_clock_at_once_make_one_decision(url: str) -> None:
         answers = at_once(*rivals)
         assert set(answers) <= {0, 1, 200, 302, 409}, answers
         kinds = history(proposal.pk)
-        assert len(kinds) == 2, kinds
+        # Whose question came first may still take it back: the one second change that the first leaves open.
+        assert len(kinds) == 2 or kinds == ["pending", "returned", "withdrawn"], kinds
         assert Vote.objects.filter(proposal=proposal).count() <= 1
         assert Grant.objects.filter(proposal=proposal).count() == (kinds[-1] == "approved")
         ends.add(kinds[-1])
