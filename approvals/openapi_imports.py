@@ -268,10 +268,16 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         codes=frozenset({"not_found", "import_unsupported"}),
     ),
     ("post", "/api/v1/import/humanlayer/contact_requests"): Operation(
-        "contact_human", _CONTACTS, {}, codes=frozenset({"import_unsupported"})
+        "contact_human",
+        f"Ask a person something, as the client does. {_CONTACTS}",
+        {},
+        codes=frozenset({"import_unsupported"}),
     ),
     ("post", "/api/v1/import/humanlayer/human_contacts"): Operation(
-        "contact_human_as_documented", _CONTACTS, {}, codes=frozenset({"import_unsupported"})
+        "contact_human_as_documented",
+        f"Ask a person something, as documented. {_CONTACTS}",
+        {},
+        codes=frozenset({"import_unsupported"}),
     ),
     ("get", "/api/v1/import/authzen/tasks/{proposal_id}"): Operation(
         "read_authzen_task",

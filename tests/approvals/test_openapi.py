@@ -181,6 +181,12 @@ def test_the_served_document_is_the_document(client: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_no_two_operations_are_called_alike() -> None:
+    """They are the headings of the page, and the landmarks by which one jumps in it."""
+    summaries = [operation["summary"] for _, _, operation in operations()]
+    assert len(summaries) == len(set(summaries))
+
+
 def test_the_page_names_every_operation_and_code(client: Client) -> None:
     text = client.get("/api/docs").content.decode()
     for path, _, operation in operations():
