@@ -10,7 +10,7 @@ from approvals import news
 from approvals.models import Proposal, Verdict
 from approvals.services import claim
 from config import streaming
-from tests.approvals.test_views_alike import SAME, bulk_desk, refunds
+from tests.approvals.alike import SAME, bulk_desk, refunds
 from tests.browser import (
     NARROW,
     REFUSALS,
